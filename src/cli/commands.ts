@@ -1,0 +1,10 @@
+import { defineCommand } from './command.ts'
+import { version } from './version.ts'
+
+/** The tree of commands. */
+export const tokenmill = defineCommand({
+  name: 'tokenmill',
+  summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
+  options: {},
+  subcommands: [version],
+})

@@ -1,0 +1,29 @@
+export type { EmbeddingResult, Engine, EngineModel, EngineStatus, RerankResult, TokenizeInput } from './engine.ts'
+export type {
+  FinishedEvent,
+  GenerationEvent,
+  PrefilledEvent,
+  ReasoningEvent,
+  TextEvent,
+  TokenLogprob,
+  TokenLogprobs,
+  TokenUsage,
+  ToolCallEvent,
+  UsageEvent,
+} from './event.ts'
+export { outcomeOf, type FinishReason, type Outcome } from './outcome.ts'
+export type {
+  ChatInput,
+  ChatMessage,
+  EmbeddingRequest,
+  GenerationInput,
+  GenerationRequest,
+  JsonSchema,
+  OutputConstraint,
+  RerankRequest,
+  SamplingOptions,
+  ToolCall,
+  ToolChoice,
+  ToolDefinition,
+} from './request.ts'
+export type { UsageRecord, UsageSink } from './usage-record.ts'

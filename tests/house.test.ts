@@ -1,0 +1,61 @@
+import { globSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { optionFaces, publicFaces, rooms } from '../house.config.ts'
+
+const source = path.resolve(import.meta.dirname, '../src')
+const files = globSync('**/*.ts', { cwd: source })
+
+interface Crossing {
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  readonly target: string
+}
+
+/** Every relative import that leaves its room. Files directly under src/ are the library's face and see all rooms. */
+function crossings(): Crossing[] {
+  return files.flatMap((file) => {
+    const from = file.split('/')[0] ?? ''
+    if (!file.includes('/')) return []
+    const text = readFileSync(path.join(source, file), 'utf8')
+    const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '')
+    return specifiers
+      .map((specifier) => path.relative(source, path.resolve(source, path.dirname(file), specifier)))
+      .filter((resolved) => !resolved.startsWith('..') && resolved.split('/')[0] !== from)
+      .map((resolved) => ({
+        file,
+        from,
+        to: resolved.split('/')[0] ?? '',
+        target: resolved.split('/').slice(1).join('/'),
+      }))
+  })
+}
+
+describe('the house', () => {
+  it('has a row in house.config.ts for each room, and looks at their files', () => {
+    const found = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0] ?? ''))
+    expect(files.length).toBeGreaterThan(10)
+    for (const room of found) expect(Object.keys(rooms)).toContain(room)
+  })
+
+  it('lets each room import only the rooms that its row names', () => {
+    const wrong = crossings().filter((crossing) => {
+      if (crossing.from === 'config') return crossing.to !== 'core' && !optionFaces.includes(crossing.target)
+      return !rooms[crossing.from]?.includes(crossing.to)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('enters a room through its public face', () => {
+    const allowed = new Set([...publicFaces, ...optionFaces])
+    expect(crossings().filter((crossing) => !allowed.has(crossing.target))).toEqual([])
+  })
+
+  it('keeps core free of every other room, and options files free of all rooms but core', () => {
+    expect(crossings().filter((crossing) => crossing.from === 'core')).toEqual([])
+    expect(crossings().filter((crossing) => crossing.file.endsWith('/options.ts') && crossing.to !== 'core')).toEqual(
+      [],
+    )
+  })
+})
