@@ -30,7 +30,7 @@ export interface Io {
 export function defineCommand<const Table extends OptionTable>(
   definition: CommandDefinition<Table>,
 ): CommandDefinition {
-  return definition as CommandDefinition<never> as CommandDefinition
+  return definition
 }
 
 /** The commander program for a definition. Its action stores the exit code through `onExit`. */
