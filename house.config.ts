@@ -9,7 +9,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   core: [],
   inference: ['core'],
   telemetry: ['core', 'inference'],
-  model: ['core'],
+  model: ['core', 'inference'],
   workload: ['core'],
   report: ['core'],
   protocol: ['core', 'inference'],
