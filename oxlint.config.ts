@@ -62,7 +62,7 @@ export default defineConfig({
       files: ['src/cli/**', 'src/config/**', 'tests/**', '**/*.test.ts', 'benchmarks/**', 'models/**'],
       rules: { 'node/no-process-env': 'off' },
     },
-    { files: ['src/cli/**', 'benchmarks/**', 'models/**', 'tests/**'], rules: { 'no-console': 'off' } },
+    { files: ['src/cli/**', 'benchmarks/**', 'models/**', 'scripts/**', 'tests/**'], rules: { 'no-console': 'off' } },
   ],
   ignorePatterns: ['dist', 'node_modules', 'benchmarks/node_modules'],
 })
