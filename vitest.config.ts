@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { SkipGuard } from './tests/skip-guard.ts'
 
 /** Unit tests stand beside their source; everything that crosses rooms lives under tests/. */
 export default defineConfig({
   test: {
+    reporters: ['default', new SkipGuard()],
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'models/**/*.test.ts'] } },
       { test: { name: 'contract', include: ['tests/contract/**/*.test.ts', 'tests/*.test.ts'] } },
