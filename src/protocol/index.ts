@@ -1,0 +1,1 @@
+export { SseReader, type SseEvent, type SseReaderOptions } from './sse-reader.ts'
