@@ -1,4 +1,5 @@
 import type { GenerationEvent } from './event.ts'
+import type { RelayOperation, RelayRequest, RelaySink } from './relay.ts'
 import type { ChatInput, EmbeddingRequest, GenerationRequest, RerankRequest } from './request.ts'
 
 /**
@@ -23,6 +24,13 @@ export interface Engine {
    * `cancelled`, `engine_failed`, `upstream_failed`, `upstream_timeout`, `unavailable`.
    */
   generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>
+  /** Can this operation be relayed as bytes, now? Absent where the engine speaks no client's protocol. */
+  relays?(operation: RelayOperation): boolean
+  /**
+   * Sends bytes and hands the answer's bytes to the sink. Resolves once the answer is complete; an answer cut
+   * short rejects. Errors are those of `generate`, from the upstream's status and body, before `sink.begin`.
+   */
+  relay?(request: RelayRequest, sink: RelaySink, signal: AbortSignal): Promise<void>
   /** Token ids of a text or of a rendered chat, as `generate` would count them. */
   tokenize?(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]>
   detokenize?(model: string, tokens: readonly number[], signal: AbortSignal): Promise<string>
@@ -59,6 +67,8 @@ export interface EngineStatus {
   /** Totals since start, in tokens: looked up in the prefix cache, and found there; undefined where unknown. */
   readonly prefixCache: { readonly queries: number; readonly hits: number } | undefined
   readonly preemptions: number | undefined
+  /** Age of these figures in milliseconds, where they come by polling; undefined: they are of this moment. */
+  readonly ageMs?: number | undefined
 }
 
 export interface EmbeddingResult {

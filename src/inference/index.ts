@@ -12,6 +12,7 @@ export type {
   UsageEvent,
 } from './event.ts'
 export { outcomeOf, type FinishReason, type Outcome } from './outcome.ts'
+export type { RelayFlow, RelayHead, RelayOperation, RelayRequest, RelaySink } from './relay.ts'
 export type {
   ChatInput,
   ChatMessage,
