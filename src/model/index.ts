@@ -2,3 +2,13 @@ export { f16, f32, q4_0, q8_0, type GgufTensorFormat } from './gguf-blocks.ts'
 export type { GgufContent, GgufScalar, GgufScalarType, GgufTensor, GgufValue } from './gguf-header.ts'
 export { writeGguf } from './gguf-writer.ts'
 export { randomModelShapes, writeRandomModel, type RandomModelOptions, type RandomModelShape } from './random-model.ts'
+export { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from './chat-format.ts'
+export { createOutputParser, type ChatOutputParser, type ChatPiece } from './output-parser.ts'
+export { readGgufMetadata, type GgufMetadata, type GgufShape } from './gguf-metadata.ts'
+export {
+  readGgufHeader,
+  type GgufFileHeader,
+  type GgufMetadataScalar,
+  type GgufMetadataValue,
+  type GgufTensorEntry,
+} from './gguf-reader.ts'

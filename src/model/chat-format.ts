@@ -1,0 +1,134 @@
+import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import type { ChatInput, ToolDefinition } from '../inference/index.ts'
+import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
+import { toTemplateMessages, toTemplateTool } from './template-messages.ts'
+import { toStrftime } from './strftime.ts'
+import { probeTemplate, type TemplateTraits } from './template-traits.ts'
+
+/** What a model says of its conversations: from GGUF metadata or tokenizer_config.json. */
+export interface ChatFormatSource {
+  /** Jinja; undefined for a base model, which then refuses chats. */
+  readonly chatTemplate: string | undefined
+  /** A template of its own for conversations with tools, where the model has two. */
+  readonly toolTemplate?: string | undefined
+  /** Text of the beginning- and end-of-sequence tokens; undefined where the vocabulary has none. */
+  readonly bosToken: string | undefined
+  readonly eosToken: string | undefined
+}
+
+/** How one model writes conversations into a prompt, and its answers into text. Made once per model. */
+export interface ChatFormat {
+  /** Throws `invalid_request` for messages that the template refuses, `unsupported` for a model without one. */
+  render(chat: ChatInput): RenderedChat
+}
+
+export interface RenderedChat {
+  /** The prompt. Special tokens stand in it as their texts: tokenise with special tokens parsed. */
+  readonly prompt: string
+  /**
+   * Whether the tokenizer shall add its own tokens (BOS) where its vocabulary asks for them. False when the
+   * template has written BOS already.
+   */
+  readonly addSpecialTokens: boolean
+  /** Texts that end the turn beside the vocabulary's end-of-generation tokens. Not emitted. */
+  readonly stop: readonly string[]
+  /**
+   * Texts of special tokens that the output must show, because the parser reads them (`<tool_call>`,
+   * `<|channel|>`). Every other special token stays invisible, as always.
+   */
+  readonly specialTexts: readonly string[]
+}
+
+/** Compiles the template and finds out what it expects. Throws for a template that cannot be compiled. */
+export function createChatFormat(source: ChatFormatSource, clock: Clock = systemClock): ChatFormat {
+  if (source.chatTemplate === undefined) return { render: refuseChat }
+  const fixed = {
+    bos_token: source.bosToken ?? '',
+    eos_token: source.eosToken ?? '',
+    strftime_now: (format: string) => toStrftime(format, new Date(clock.wallTimeMs())),
+  }
+  const plain = prepare(source.chatTemplate, fixed)
+  const withTools = source.toolTemplate === undefined ? plain : prepare(source.toolTemplate, fixed)
+  return {
+    render(chat) {
+      const { template, traits } = toolsOffered(chat).length === 0 ? plain : withTools
+      const prompt = renderPrompt(template, traits, fixed, chat)
+      return {
+        prompt,
+        addSpecialTokens: !source.bosToken || !prompt.startsWith(source.bosToken),
+        stop: traits.turnEnd === '' || traits.turnEnd === source.eosToken ? [] : [traits.turnEnd],
+        specialTexts: [],
+      }
+    },
+  }
+}
+
+interface PreparedTemplate {
+  readonly template: ChatTemplate
+  readonly traits: TemplateTraits
+}
+
+function prepare(source: string, fixed: Readonly<Record<string, unknown>>): PreparedTemplate {
+  const template = compileChatTemplate(source)
+  return { template, traits: probeTemplate(template, fixed) }
+}
+
+/** A tool that may not be called is not shown either. */
+function toolsOffered(chat: ChatInput): readonly ToolDefinition[] {
+  return chat.toolChoice.kind === 'none' ? [] : chat.tools
+}
+
+/**
+ * Where the text of a continued message ends, whatever the template puts behind it. A private-use character:
+ * it stands in no vocabulary, and templates pass it on.
+ */
+const continuationMark = '\u{F8FE}'
+
+function renderPrompt(
+  template: ChatTemplate,
+  traits: TemplateTraits,
+  fixed: Readonly<Record<string, unknown>>,
+  chat: ChatInput,
+): string {
+  const continued = chat.continueFinalMessage
+  if (continued && chat.messages.at(-1)?.role !== 'assistant') {
+    throw new TokenmillError(
+      'invalid_request',
+      'Continuing the final message needs a final message with role "assistant"; the last one has another role.',
+      { param: 'messages' },
+    )
+  }
+  const tools = toolsOffered(chat)
+  const messages = toTemplateMessages(chat.messages, traits, continued ? continuationMark : '')
+  const prompt = template.render({
+    ...toThinkingVariables(chat.reasoningEffort),
+    ...chat.templateVariables,
+    ...fixed,
+    messages,
+    tools: tools.length === 0 ? null : tools.map(toTemplateTool),
+    add_generation_prompt: !continued,
+  })
+  if (!continued) return prompt
+  const end = prompt.lastIndexOf(continuationMark)
+  if (end < 0) {
+    throw new TokenmillError('unsupported', 'The chat template of this model cannot continue a final message.', {
+      param: 'continue_final_message',
+    })
+  }
+  return prompt.slice(0, end)
+}
+
+/** `reasoning_effort` in the variables of the known templates: gpt-oss reads the word, Qwen and DeepSeek a switch. */
+function toThinkingVariables(effort: string | undefined): Readonly<Record<string, unknown>> {
+  if (effort === undefined) return {}
+  const thinks = effort !== 'none'
+  return { enable_thinking: thinks, thinking: thinks, ...(thinks && { reasoning_effort: effort }) }
+}
+
+function refuseChat(): never {
+  throw new TokenmillError(
+    'unsupported',
+    'This model has no chat template, so it cannot chat. Use /v1/completions, or start it with a chat template.',
+    { param: 'messages' },
+  )
+}
