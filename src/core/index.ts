@@ -1,7 +1,7 @@
 export { systemClock, VirtualClock, type Clock } from './clock.ts'
 export { limitError, TokenmillError, toTokenmillError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { createId } from './ids.ts'
-export { defineOptions, flagName, type Option, type OptionTable, type OptionValues } from './options.ts'
+export { defaultValues, defineOptions, flagName, type Option, type OptionTable, type OptionValues } from './options.ts'
 export { BoundedQueue, type QueueEntry } from './queue.ts'
 export { createRandom, type Random } from './random.ts'
 export { formatBytes, parseBytes, parseDurationMs } from './units.ts'

@@ -43,6 +43,12 @@ export function defineOptions<const Table extends OptionTable>(table: Table): Ta
   return table
 }
 
+/** The defaults of a table, as the values that nobody changed. */
+export function defaultValues<const Table extends OptionTable>(table: Table): OptionValues<Table> {
+  const values = Object.entries(table).map(([key, option]) => [key, option.default])
+  return Object.fromEntries(values) as OptionValues<Table>
+}
+
 /** `--kebab-case` for a camelCase key. */
 export function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`

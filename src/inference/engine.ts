@@ -67,6 +67,10 @@ export interface EngineStatus {
   /** Totals since start, in tokens: looked up in the prefix cache, and found there; undefined where unknown. */
   readonly prefixCache: { readonly queries: number; readonly hits: number } | undefined
   readonly preemptions: number | undefined
+  /** Most sequences that it decodes at once; undefined or absent where unknown. Admission takes it as capacity. */
+  readonly maxRunning?: number | undefined
+  /** KV cells in all, in tokens; undefined or absent where unknown. */
+  readonly kvCells?: number | undefined
   /** Age of these figures in milliseconds, where they come by polling; undefined: they are of this moment. */
   readonly ageMs?: number | undefined
 }
