@@ -1,1 +1,7 @@
+export { AnswerTap, type AnswerTapOptions } from './bytes/answer-tap.ts'
+export { rewriteRequest, scanRequest, type RequestScan } from './bytes/request-scan.ts'
+export { SseFrameCutter } from './bytes/sse-frames.ts'
+export { StreamTap, type StreamTapOptions } from './bytes/stream-tap.ts'
+export { readErrorBody, readRetryAfterMs, streamError, upstreamError } from './bytes/upstream-error.ts'
+export { readUsage } from './bytes/usage-value.ts'
 export { SseReader, type SseEvent, type SseReaderOptions } from './sse-reader.ts'

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { AnswerTap } from './answer-tap.ts'
+
+const options = { model: 'alias', endpoint: 'http://up', maxAnswerBytes: 10_000 }
+const answer = {
+  id: 'x',
+  model: 'org/model',
+  choices: [
+    { index: 0, message: { role: 'assistant', reasoning: 'hm', content: 'é "model":"y"' }, finish_reason: 'stop' },
+  ],
+  usage: { prompt_tokens: 2, completion_tokens: 3, completion_tokens_details: { reasoning_tokens: 1 } },
+}
+
+function run(text: string, pieceBytes = 7) {
+  const tap = new AnswerTap(options)
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += pieceBytes) tap.push(bytes.subarray(at, at + pieceBytes))
+  return { tap, out: tap.end().toString() }
+}
+
+describe('AnswerTap', () => {
+  it('rewrites the model, gives thinking both names, and learns usage', () => {
+    const { tap, out } = run(JSON.stringify(answer))
+    expect(JSON.parse(out)).toEqual({
+      ...answer,
+      model: 'alias',
+      choices: [{ ...answer.choices[0], message: { ...answer.choices[0]?.message, reasoning_content: 'hm' } }],
+    })
+    expect(tap.usage).toEqual({ promptTokens: 2, completionTokens: 3, cachedTokens: undefined, reasoningTokens: 1 })
+  })
+
+  it('never takes a truncated answer for a success, wherever it was cut', () => {
+    const text = JSON.stringify(answer)
+    for (let length = 0; length < text.length; length += 1) {
+      expect(() => run(text.slice(0, length), 1000)).toThrow(
+        expect.objectContaining({ code: 'upstream_failed' }) as Error,
+      )
+    }
+  })
+
+  it('fails on HTML, on an error under status 200, and past its limit', () => {
+    expect(() => run('<html><body>Bad gateway</body></html>')).toThrow(/other than a JSON object: <html>/)
+    expect(() => run('{"error":"engine died"}')).toThrow(/engine died/)
+    expect(() => run(`{"a":"${'x'.repeat(20_000)}"}`)).toThrow(/'maxAnswerBytes' is 10000 bytes/)
+  })
+})

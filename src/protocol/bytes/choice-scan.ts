@@ -1,0 +1,101 @@
+import { forEachElement, ObjectScanner } from './json-scan.ts'
+import type { Edit } from './splice.ts'
+
+const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason'] as const
+const deltaKeys = ['content', 'reasoning', 'reasoning_content', 'tool_calls', 'refusal', 'role'] as const
+
+/**
+ * Reads the `choices` of a chunk or of a whole answer without parsing them: is there output in them, has a choice
+ * ended, and what must be mended so that every client understands:
+ *
+ * - thinking under one of its two names gets the other as well (vLLM says `reasoning`, llama-server `reasoning_content`);
+ * - the first delta of a choice gets its `role`, without which client libraries throw.
+ */
+export class ChoiceScanner {
+  /** Some choice carried text, thinking or a piece of a tool call. */
+  hasOutput = false
+  /** Choices of the last scan that carried a finish reason. */
+  finished = 0
+  choices = 0
+  readonly #choice = new ObjectScanner(choiceKeys)
+  readonly #delta = new ObjectScanner(deltaKeys)
+  /** Choices whose first delta has been seen. */
+  readonly #opened = new Set<string>()
+
+  /** Looks at the array from `from` to `to`, adding what has to be mended to `edits`. */
+  scan(bytes: Buffer, from: number, to: number, edits: Edit[]): void {
+    this.hasOutput = false
+    this.finished = 0
+    this.choices = 0
+    forEachElement(bytes, from, to, (start, end) => this.#scanChoice(bytes, start, end, edits))
+  }
+
+  #scanChoice(bytes: Buffer, from: number, to: number, edits: Edit[]): void {
+    const choice = this.#choice
+    if (!choice.scan(bytes, from, to)) return
+    this.choices += 1
+    const [indexAt = -1, deltaAt = -1, messageAt = -1, textAt = -1, finishAt = -1] = choice.start
+    const [indexEnd = -1, deltaEnd = -1, messageEnd = -1] = choice.end
+    if (isText(bytes, finishAt)) this.finished += 1
+    if (hasText(bytes, textAt)) this.hasOutput = true
+    if (deltaAt >= 0) {
+      const index = indexAt < 0 ? '0' : bytes.toString('latin1', indexAt, indexEnd)
+      const first = !this.#opened.has(index)
+      if (first) this.#opened.add(index)
+      this.#scanMessage(bytes, deltaAt, deltaEnd, first, edits)
+    } else if (messageAt >= 0) this.#scanMessage(bytes, messageAt, messageEnd, false, edits)
+  }
+
+  #scanMessage(bytes: Buffer, from: number, to: number, needsRole: boolean, edits: Edit[]): void {
+    const message = this.#delta
+    if (!message.scan(bytes, from, to)) return
+    const [content = -1, reasoning = -1, reasoningContent = -1, toolCalls = -1, refusal = -1, role = -1] = message.start
+    const [, reasoningEnd = -1, reasoningContentEnd = -1] = message.end
+    if (
+      hasText(bytes, content) ||
+      hasText(bytes, reasoning) ||
+      hasText(bytes, reasoningContent) ||
+      hasText(bytes, refusal) ||
+      hasElement(bytes, toolCalls)
+    ) {
+      this.hasOutput = true
+    }
+    const inside = from + 1
+    if (isText(bytes, reasoning) && reasoningContent < 0) {
+      const text = `"reasoning_content":${bytes.toString('utf8', reasoning, reasoningEnd)},`
+      edits.push({ start: inside, end: inside, text })
+    } else if (isText(bytes, reasoningContent) && reasoning < 0) {
+      const text = `"reasoning":${bytes.toString('utf8', reasoningContent, reasoningContentEnd)},`
+      edits.push({ start: inside, end: inside, text })
+    }
+    if (needsRole && role < 0) {
+      const empty = message.start.every((start) => start < 0) && isEmptyObject(bytes, inside, to)
+      edits.push({ start: inside, end: inside, text: empty ? '"role":"assistant"' : '"role":"assistant",' })
+    }
+  }
+}
+
+function isText(bytes: Buffer, at: number): boolean {
+  return at >= 0 && bytes[at] === 0x22
+}
+
+/** A string of at least one character. */
+function hasText(bytes: Buffer, at: number): boolean {
+  return at >= 0 && bytes[at] === 0x22 && bytes[at + 1] !== 0x22
+}
+
+/** An array of at least one element. */
+function hasElement(bytes: Buffer, at: number): boolean {
+  if (at < 0 || bytes[at] !== 0x5b) return false
+  let inside = at + 1
+  while (bytes[inside] === 0x20 || bytes[inside] === 0x0a) inside += 1
+  return bytes[inside] !== 0x5d
+}
+
+function isEmptyObject(bytes: Buffer, inside: number, to: number): boolean {
+  for (let at = inside; at < to - 1; at += 1) {
+    const byte = bytes[at]
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return false
+  }
+  return true
+}

@@ -1,0 +1,154 @@
+import { TokenmillError } from '../../core/index.ts'
+import { isBlank, ObjectScanner } from './json-scan.ts'
+import { splice, type Edit } from './splice.ts'
+
+/** What routing needs of a request in OpenAI's form; everything else stays bytes. */
+export interface RequestScan {
+  readonly bytes: Buffer
+  /** As the client named it; undefined where it named none. */
+  readonly model: string | undefined
+  readonly stream: boolean
+  /** The client asked for the usage chunk at the end of its stream. */
+  readonly includeUsage: boolean
+  /** Independent continuations asked for. */
+  readonly n: number
+  /** Most tokens to generate, as far as the client says. */
+  readonly maxTokens: number | undefined
+  /** `prompt_cache_key`, else `user`: requests with equal keys profit from the same replica. */
+  readonly affinityKey: string | undefined
+  /** Plain text is generated: no tools, no log-probabilities, one continuation. Then a broken stream can be continued. */
+  readonly continuable: boolean
+  readonly modelSpan: Span | undefined
+  readonly streamOptionsSpan: Span | undefined
+}
+
+interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+const keys = [
+  'model',
+  'stream',
+  'stream_options',
+  'n',
+  'max_completion_tokens',
+  'max_tokens',
+  'prompt_cache_key',
+  'user',
+  'tools',
+  'functions',
+  'logprobs',
+  'best_of',
+  'echo',
+  'response_format',
+] as const
+type Key = (typeof keys)[number]
+
+/** Scans a request body. Throws `invalid_request` where it is no JSON object or a field that routing reads is malformed. */
+export function scanRequest(body: Uint8Array): RequestScan {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const scanner = new ObjectScanner(keys)
+  if (!scanner.scan(bytes) || !isBlank(bytes, scanner.after)) {
+    throw new TokenmillError(
+      'invalid_request',
+      'The body is not a JSON object. Send one with content-type application/json.',
+    )
+  }
+  if (scanner.duplicate !== undefined) {
+    throw invalid(scanner.duplicate, 'occurs twice in the body; send it once.')
+  }
+  const span = (key: Key): Span | undefined => {
+    const at = keys.indexOf(key)
+    const start = scanner.start[at] ?? -1
+    return start < 0 ? undefined : { start, end: scanner.end[at] ?? start }
+  }
+  const value = (key: Key): unknown => {
+    const found = span(key)
+    if (found === undefined) return undefined
+    try {
+      return JSON.parse(bytes.toString('utf8', found.start, found.end)) ?? undefined
+    } catch {
+      throw invalid(key, 'is not valid JSON.')
+    }
+  }
+  const text = (key: Key): string | undefined => {
+    const found = value(key)
+    if (found === undefined || typeof found === 'string') return found
+    throw invalid(key, `is of type ${typeof found}; it must be a string.`)
+  }
+  const count = (key: Key): number | undefined => {
+    const found = value(key)
+    if (found === undefined) return undefined
+    if (typeof found === 'number' && Number.isInteger(found) && found >= 0) return found
+    throw invalid(key, `is ${JSON.stringify(found)}; it must be an integer ≥ 0.`)
+  }
+  const flag = (key: Key): boolean => {
+    const found = value(key)
+    if (found === undefined || typeof found === 'boolean') return found ?? false
+    throw invalid(key, `is ${JSON.stringify(found)}; it must be true or false.`)
+  }
+  const streamOptions = value('stream_options')
+  if (streamOptions !== undefined && (typeof streamOptions !== 'object' || Array.isArray(streamOptions))) {
+    throw invalid('stream_options', 'must be an object.')
+  }
+  const n = count('n') ?? 1
+  const empty = (key: Key): boolean => {
+    const found = value(key)
+    return found === undefined || found === false || (Array.isArray(found) && found.length === 0)
+  }
+  return {
+    bytes,
+    model: text('model'),
+    stream: flag('stream'),
+    includeUsage: (streamOptions as { include_usage?: unknown } | undefined)?.include_usage === true,
+    n,
+    maxTokens: count('max_completion_tokens') ?? count('max_tokens'),
+    affinityKey: text('prompt_cache_key') ?? text('user'),
+    continuable:
+      n === 1 &&
+      (['tools', 'functions', 'logprobs', 'echo', 'response_format'] as const).every(empty) &&
+      (count('best_of') ?? 1) === 1,
+    modelSpan: span('model'),
+    streamOptionsSpan: span('stream_options'),
+  }
+}
+
+/** The body for an engine: its own name of the model, and usage asked for on every stream, whatever the client wants. */
+export function rewriteRequest(scan: RequestScan, model: string): Buffer {
+  const edits: Edit[] = []
+  const opening = scan.bytes.indexOf(0x7b) + 1
+  if (scan.modelSpan !== undefined) edits.push({ ...scan.modelSpan, text: JSON.stringify(model) })
+  else edits.push({ start: opening, end: opening, text: member('model', model, scan.bytes, opening) })
+  if (scan.stream && !scan.includeUsage) {
+    const found = scan.streamOptionsSpan
+    if (found === undefined) {
+      const text = member('stream_options', { include_usage: true }, scan.bytes, opening)
+      // Two insertions into an empty object would lack the comma between them: the model goes last then.
+      edits.unshift({
+        start: opening,
+        end: opening,
+        text: scan.modelSpan === undefined && !text.endsWith(',') ? `${text},` : text,
+      })
+    } else {
+      const options = JSON.parse(scan.bytes.toString('utf8', found.start, found.end)) as object | null
+      edits.push({ ...found, text: JSON.stringify({ ...options, include_usage: true }) })
+    }
+  }
+  return splice(scan.bytes, edits)
+}
+
+/** `"key":value`, with a comma where members follow. */
+function member(key: string, value: unknown, bytes: Buffer, at: number): string {
+  const text = `${JSON.stringify(key)}:${JSON.stringify(value)}`
+  return isEmptyObject(bytes, at) ? text : `${text},`
+}
+
+function isEmptyObject(bytes: Buffer, afterBrace: number): boolean {
+  const close = bytes.indexOf(0x7d, afterBrace)
+  return close >= 0 && isBlank(bytes, afterBrace, close)
+}
+
+function invalid(param: string, problem: string): TokenmillError {
+  return new TokenmillError('invalid_request', `'${param}' ${problem}`, { param })
+}

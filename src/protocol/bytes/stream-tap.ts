@@ -1,0 +1,173 @@
+import { TokenmillError } from '../../core/index.ts'
+import type { TokenUsage } from '../../inference/index.ts'
+import { ChoiceScanner } from './choice-scan.ts'
+import { ObjectScanner } from './json-scan.ts'
+import { splice, type Edit } from './splice.ts'
+import { SseFrameCutter } from './sse-frames.ts'
+import { streamError } from './upstream-error.ts'
+import { readUsage } from './usage-value.ts'
+
+export interface StreamTapOptions {
+  /** The name that the client asked for: what `model` says in every frame that goes out. */
+  readonly model: string
+  /** Address of the upstream, for errors. */
+  readonly endpoint: string
+  /** The client did not ask for the usage chunk, so it does not get the one that we asked for. */
+  readonly dropUsageChunk: boolean
+  /** Continuations asked for: the stream is complete when as many have finished. */
+  readonly n: number
+  readonly maxFrameBytes: number
+}
+
+const frameKeys = ['model', 'choices', 'usage', 'error'] as const
+
+/**
+ * Stands in an OpenAI stream (chat or completions) between upstream and client. Frames go through as bytes, with
+ * `model` rewritten in place; on the way it learns usage, errors, the first output and whether the end was reached.
+ *
+ *   upstream chunks → frames → scan top-level keys → splice (or nothing) → bytes for the client
+ */
+export class StreamTap {
+  /** As the upstream counted; the last that it said. */
+  usage: TokenUsage | undefined
+  /** Frames that carried output. Engines send a token a frame as a rule: the estimate where usage is missing. */
+  outputFrames = 0
+  /** The upstream said `[DONE]`. */
+  done = false
+  readonly #options: StreamTapOptions
+  readonly #cutter: SseFrameCutter
+  readonly #frame = new ObjectScanner(frameKeys)
+  readonly #choices = new ChoiceScanner()
+  readonly #modelText: string
+  #finished = 0
+  #out: Buffer[] = []
+
+  constructor(options: StreamTapOptions) {
+    this.#options = options
+    this.#cutter = new SseFrameCutter(options.maxFrameBytes)
+    this.#modelText = JSON.stringify(options.model)
+  }
+
+  /** Every continuation has finished, or the upstream said so: what ends here is whole. */
+  get complete(): boolean {
+    return this.done || this.#finished >= this.#options.n
+  }
+
+  /**
+   * Takes a chunk; returns what to write, undefined for nothing yet. Throws the upstream's error event as a
+   * TokenmillError, `upstream_failed` for a malformed frame, `limit_exceeded` for a gigantic one; what came before
+   * it in the chunk is given by `takeWritten`.
+   */
+  push(chunk: Uint8Array): Buffer | undefined {
+    this.#cutter.push(chunk, this.#onFrame)
+    return this.takeWritten()
+  }
+
+  /** Frames ready to write, after `push` threw: each is whole. */
+  takeWritten(): Buffer | undefined {
+    const out = this.#out
+    if (out.length === 0) return undefined
+    this.#out = []
+    return out.length === 1 ? out[0] : Buffer.concat(out)
+  }
+
+  /** The upstream's stream has ended. Throws `upstream_failed` unless it ended where it should. */
+  end(): void {
+    const rest = this.#cutter.rest()
+    // Some servers leave out the blank line after the last frame.
+    if (rest.length > 0) this.#onFrame(Buffer.concat([rest, Buffer.from('\n\n')]))
+    if (this.complete) return
+    throw new TokenmillError(
+      'upstream_failed',
+      `The stream of ${this.#options.endpoint} ended before its last event: neither a finish reason nor [DONE] came.`,
+    )
+  }
+
+  readonly #onFrame = (frame: Buffer): void => {
+    const from = dataStart(frame)
+    if (from < 0) {
+      // A comment (keep-alive) or an empty frame goes through; a frame of several fields takes the slow way.
+      if (hasData(frame)) this.#onFields(frame)
+      else this.#out.push(frame)
+      return
+    }
+    this.#onData(frame, from)
+  }
+
+  /** A frame whose only field is one line of data, from `from` on. */
+  #onData(frame: Buffer, from: number): void {
+    if (frame[from] === 0x5b && frame.toString('latin1', from, from + 6) === '[DONE]') {
+      this.done = true
+      this.#out.push(frame)
+      return
+    }
+    const scan = this.#frame
+    if (!scan.scan(frame, from)) throw this.#malformed(frame)
+    const [modelAt = -1, choicesAt = -1, usageAt = -1, errorAt = -1] = scan.start
+    const [modelEnd = -1, choicesEnd = -1, usageEnd = -1] = scan.end
+    if (errorAt >= 0 && frame[errorAt] !== 0x6e) {
+      throw streamError(this.#options.endpoint, frame.toString('utf8', from, scan.after))
+    }
+    const edits: Edit[] = []
+    let choices = 0
+    if (choicesAt >= 0) {
+      this.#choices.scan(frame, choicesAt, choicesEnd, edits)
+      choices = this.#choices.choices
+      this.#finished += this.#choices.finished
+      if (this.#choices.hasOutput) this.outputFrames += 1
+    }
+    if (usageAt >= 0 && frame[usageAt] === 0x7b) {
+      this.usage = readUsage(parse(frame, usageAt, usageEnd)) ?? this.usage
+      if (choices === 0 && this.#options.dropUsageChunk) return
+    }
+    if (modelAt >= 0 && !this.#isModel(frame, modelAt, modelEnd)) {
+      edits.push({ start: modelAt, end: modelEnd, text: this.#modelText })
+    }
+    this.#out.push(splice(frame, edits))
+  }
+
+  /** A frame with an event name, an id or data over several lines: rewritten as one line of data. */
+  #onFields(frame: Buffer): void {
+    const lines = frame.toString('utf8').split(/\r?\n/)
+    const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(line[5] === ' ' ? 6 : 5))
+    const text = data.join('\n')
+    if (lines.includes('event: error') || lines.includes('event:error')) throw streamError(this.#options.endpoint, text)
+    if (text.trim() === '') return
+    const flat = text.startsWith('{') ? JSON.stringify(parse(Buffer.from(text), 0) ?? null) : text
+    this.#onData(Buffer.from(`data: ${flat}\n\n`), 6)
+  }
+
+  #isModel(frame: Buffer, from: number, to: number): boolean {
+    return to - from === this.#modelText.length && frame.toString('latin1', from, to) === this.#modelText
+  }
+
+  #malformed(frame: Buffer): TokenmillError {
+    const start = frame.toString('utf8', 0, 120).trimEnd()
+    return new TokenmillError(
+      'upstream_failed',
+      `The endpoint ${this.#options.endpoint} sent a malformed event: ${start}`,
+    )
+  }
+}
+
+/** Offset of the data of a frame that consists of exactly one `data:` line; −1 for any other frame. */
+function dataStart(frame: Buffer): number {
+  if (frame[0] !== 0x64 || frame[1] !== 0x61 || frame[2] !== 0x74 || frame[3] !== 0x61 || frame[4] !== 0x3a) return -1
+  const lineEnd = frame.indexOf(0x0a)
+  if (lineEnd < frame.length - 3) return -1
+  let at = 5
+  while (frame[at] === 0x20) at += 1
+  return at
+}
+
+function hasData(frame: Buffer): boolean {
+  return frame.includes('data:') || frame.includes('event:')
+}
+
+function parse(bytes: Buffer, from: number, to = bytes.length): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8', from, to))
+  } catch {
+    return undefined
+  }
+}
