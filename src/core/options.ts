@@ -36,7 +36,12 @@ export type OptionValues<Table extends OptionTable> = {
     : ValueOf<Table[Key]> | undefined
 }
 
-type ValueOf<O> = O extends { readonly schema: z.ZodType<infer T> } ? T : never
+/** What the schema gives; an array of it where the option is repeatable. */
+type ValueOf<O> = O extends { readonly schema: z.ZodType<infer T>; readonly repeatable: true }
+  ? readonly T[]
+  : O extends { readonly schema: z.ZodType<infer T> }
+    ? T
+    : never
 
 /** The table itself, with its literal types kept, so that `OptionValues` knows which options always have a value. */
 export function defineOptions<const Table extends OptionTable>(table: Table): Table {

@@ -13,7 +13,7 @@ describe('createRandom', () => {
 
   it('is uniform on [0, 1): a chi-square over 20 bins stays under its 99.9 % quantile', () => {
     const random = createRandom(1)
-    const bins = new Array<number>(20).fill(0)
+    const bins = Array.from({ length: 20 }, () => 0)
     for (let i = 0; i < 20_000; i++) {
       const value = random()
       expect(value >= 0 && value < 1).toBe(true)
