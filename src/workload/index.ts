@@ -1,0 +1,3 @@
+export { parseDistribution, sampleLength, type Distribution } from './distribution.ts'
+export { deriveSeed, sampleExponential, sampleGamma, sampleNormal } from './sampling.ts'
+export { words } from './words.ts'
