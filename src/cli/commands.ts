@@ -1,4 +1,5 @@
 import { defineCommand } from './command.ts'
+import { mock } from './mock.ts'
 import { version } from './version.ts'
 
 /** The tree of commands. */
@@ -6,5 +7,5 @@ export const tokenmill = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [version],
+  subcommands: [mock, version],
 })

@@ -1,0 +1,6 @@
+export { createMachineClock } from './machine-clock.ts'
+export { faultKinds, parseFault, type Fault, type FaultKind } from './mock/faults.ts'
+export type { MockRecord } from './mock/records.ts'
+export { startMock, type MockServer } from './mock/server.ts'
+export { toMockSettings, type MockSettings } from './mock/settings.ts'
+export { mockOptions, type MockOptions } from './options.ts'
