@@ -1,7 +1,11 @@
 import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
 import type { ChatInput, ToolDefinition } from '../inference/index.ts'
+import type { AnswerShape } from './answer/answer-shape.ts'
+import { conventionOf, type CallConvention } from './answer/conventions.ts'
+import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
 import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
-import { toTemplateMessages, toTemplateTool } from './template-messages.ts'
+import { toTemplateMessages } from './template-messages.ts'
+import { toTemplateTool } from './tool-instructions.ts'
 import { toStrftime } from './strftime.ts'
 import { probeTemplate, type TemplateTraits } from './template-traits.ts'
 
@@ -37,6 +41,8 @@ export interface RenderedChat {
    * `<|channel|>`). Every other special token stays invisible, as always.
    */
   readonly specialTexts: readonly string[]
+  /** What the answer may be made of: for its parser and its grammar. */
+  readonly answer: AnswerShape
 }
 
 /** Compiles the template and finds out what it expects. Throws for a template that cannot be compiled. */
@@ -51,13 +57,19 @@ export function createChatFormat(source: ChatFormatSource, clock: Clock = system
   const withTools = source.toolTemplate === undefined ? plain : prepare(source.toolTemplate, fixed)
   return {
     render(chat) {
-      const { template, traits } = toolsOffered(chat).length === 0 ? plain : withTools
-      const prompt = renderPrompt(template, traits, fixed, chat)
+      const form = toolsOffered(chat).length === 0 ? plain : withTools
+      const prompt = renderPrompt(form, fixed, chat)
+      const answer = answerShapeOf(form, chat, prompt)
+      const { turnEnd } = form.traits
       return {
         prompt,
         addSpecialTokens: !source.bosToken || !prompt.startsWith(source.bosToken),
-        stop: traits.turnEnd === '' || traits.turnEnd === source.eosToken ? [] : [traits.turnEnd],
-        specialTexts: [],
+        stop: turnEnd === '' || turnEnd === source.eosToken ? [] : [turnEnd],
+        specialTexts: [
+          ...(answer.readsCalls ? form.convention.specialTexts : []),
+          ...(answer.thinking === undefined ? [] : Object.values(answer.thinking.marks)),
+        ],
+        answer,
       }
     },
   }
@@ -66,12 +78,35 @@ export function createChatFormat(source: ChatFormatSource, clock: Clock = system
 interface PreparedTemplate {
   readonly template: ChatTemplate
   readonly traits: TemplateTraits
+  readonly convention: CallConvention
+  readonly thinking: ThinkingMarks | undefined
 }
 
 function prepare(source: string, fixed: Readonly<Record<string, unknown>>): PreparedTemplate {
   const template = compileChatTemplate(source)
-  return { template, traits: probeTemplate(template, fixed) }
+  const convention = conventionOf(source)
+  return {
+    template,
+    convention,
+    traits: probeTemplate(template, fixed),
+    // A convention around every answer has thinking of its own.
+    thinking: convention.always ? undefined : thinkingMarksOf(source),
+  }
 }
+
+function answerShapeOf(form: PreparedTemplate, chat: ChatInput, prompt: string): AnswerShape {
+  const { convention, thinking } = form
+  const begun = convention.always ? prompt.slice(prompt.lastIndexOf(turnStart) + turnStart.length) : ''
+  return {
+    convention,
+    readsCalls: convention.always || toolsOffered(chat).length > 0,
+    thinking: thinking && { marks: thinking, opened: endsInThinking(prompt, thinking, chat.continueFinalMessage) },
+    opening: convention.always && prompt.includes(turnStart) ? begun : '',
+  }
+}
+
+/** How gpt-oss begins a turn; what follows it in the prompt is the head of the answer. */
+const turnStart = '<|start|>assistant'
 
 /** A tool that may not be called is not shown either. */
 function toolsOffered(chat: ChatInput): readonly ToolDefinition[] {
@@ -85,8 +120,7 @@ function toolsOffered(chat: ChatInput): readonly ToolDefinition[] {
 const continuationMark = '\u{F8FE}'
 
 function renderPrompt(
-  template: ChatTemplate,
-  traits: TemplateTraits,
+  { template, traits, convention }: PreparedTemplate,
   fixed: Readonly<Record<string, unknown>>,
   chat: ChatInput,
 ): string {
@@ -99,13 +133,20 @@ function renderPrompt(
     )
   }
   const tools = toolsOffered(chat)
-  const messages = toTemplateMessages(chat.messages, traits, continued ? continuationMark : '')
+  const shownByTemplate = traits.tools && convention.templateShowsTools
+  const messages = toTemplateMessages(
+    chat.messages,
+    traits,
+    convention,
+    shownByTemplate ? [] : tools,
+    continued ? continuationMark : '',
+  )
   const prompt = template.render({
     ...toThinkingVariables(chat.reasoningEffort),
     ...chat.templateVariables,
     ...fixed,
     messages,
-    tools: tools.length === 0 ? null : tools.map(toTemplateTool),
+    tools: shownByTemplate && tools.length > 0 ? tools.map(toTemplateTool) : null,
     add_generation_prompt: !continued,
   })
   if (!continued) return prompt

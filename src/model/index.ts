@@ -3,7 +3,11 @@ export type { GgufContent, GgufScalar, GgufScalarType, GgufTensor, GgufValue } f
 export { writeGguf } from './gguf-writer.ts'
 export { randomModelShapes, writeRandomModel, type RandomModelOptions, type RandomModelShape } from './random-model.ts'
 export { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from './chat-format.ts'
-export { createOutputParser, type ChatOutputParser, type ChatPiece } from './output-parser.ts'
+export { createOutputParser, type ChatOutputParser } from './answer/output-parser.ts'
+export type { ChatPiece } from './answer/piece-writer.ts'
+export type { AnswerShape } from './answer/answer-shape.ts'
+export type { CallConvention, CallSyntax } from './answer/conventions.ts'
+export type { TaggedStyle } from './answer/tagged-call.ts'
 export { readGgufMetadata, type GgufMetadata, type GgufShape } from './gguf-metadata.ts'
 export {
   readGgufHeader,

@@ -1,27 +1,25 @@
 import type { ChatMessage, ToolDefinition } from '../inference/index.ts'
+import { rewriteCallIds } from './answer/call-id.ts'
+import type { CallConvention } from './answer/conventions.ts'
 import type { TemplateTraits } from './template-traits.ts'
+import { showTools, writeCallHistory } from './tool-instructions.ts'
 
-/** Messages in OpenAI's shape, bent to what the template takes. `endMark` is put behind the last one's text. */
+/**
+ * Messages in OpenAI's shape, bent to what the template takes. `endMark` is put behind the last one's text;
+ * `shownTools` are those that the template does not show to the model itself.
+ */
 export function toTemplateMessages(
   messages: readonly ChatMessage[],
   traits: TemplateTraits,
+  convention: CallConvention,
+  shownTools: readonly ToolDefinition[],
   endMark: string,
 ): readonly Record<string, unknown>[] {
   const roles = messages.map((message) => ({ ...message, role: roleOf(message, traits) }))
-  const placed = traits.systemRole ? roles : withoutSystemRole(roles)
+  const told = showTools(rewriteCallIds(roles, convention), shownTools, convention.syntax)
+  const written = traits.callHistory ? told : writeCallHistory(told, convention.syntax)
+  const placed = traits.systemRole ? written : withoutSystemRole(written)
   return placed.map((message, at) => toTemplateMessage(message, traits, at === placed.length - 1 ? endMark : ''))
-}
-
-/** A tool in OpenAI's shape. */
-export function toTemplateTool(tool: ToolDefinition): Record<string, unknown> {
-  return {
-    type: 'function',
-    function: {
-      name: tool.name,
-      description: tool.description ?? '',
-      parameters: tool.parameters ?? { type: 'object', properties: {} },
-    },
-  }
 }
 
 function toTemplateMessage(message: ChatMessage, traits: TemplateTraits, endMark: string): Record<string, unknown> {

@@ -9,8 +9,10 @@ export interface TemplateTraits {
   readonly systemRole: boolean
   /** Knows the role `developer`; without it such messages become `system`. */
   readonly developerRole: boolean
-  /** Reads `tools` by itself. */
+  /** Shows `tools` to the model by itself. */
   readonly tools: boolean
+  /** Writes the earlier calls of assistant messages, and their results, by itself. */
+  readonly callHistory: boolean
   /** Wants the arguments of earlier calls as an object and serialises them itself; else as JSON text. */
   readonly argumentsAsObject: boolean
   /** Takes `content: null` on assistant messages that only call tools. */
@@ -38,7 +40,7 @@ export function probeTemplate(template: ChatTemplate, variables: Readonly<Record
     !attempt([{ role: 'user', content: needle }]).includes(needle) && attempt([typed]).includes(needle)
   const content = (text: string): unknown => (typedContent ? [{ type: 'text', text }] : text)
 
-  const calling = (args: unknown, text: unknown): string =>
+  const calling = (args: unknown, text: unknown, result = 'done'): string =>
     attempt([
       { role: 'user', content: content('hello') },
       {
@@ -46,7 +48,7 @@ export function probeTemplate(template: ChatTemplate, variables: Readonly<Record
         content: text,
         tool_calls: [{ id: 'call00001', type: 'function', function: { name: 'probe', arguments: args } }],
       },
-      { role: 'tool', content: content('done'), tool_call_id: 'call00001', name: 'probe' },
+      { role: 'tool', content: content(result), tool_call_id: 'call00001', name: 'probe' },
     ])
   const asObject = { [needle]: 'value' }
   const quoted = `"${needle}"`
@@ -68,6 +70,8 @@ export function probeTemplate(template: ChatTemplate, variables: Readonly<Record
     ]).includes(needle),
     developerRole: /['"]developer['"]/.test(template.source),
     tools: attempt([{ ...user, content: content('hello') }], { tools: [tool] }).includes(needle),
+    callHistory:
+      (objectWorks || textWorks) && calling(objectWorks ? { a: 1 } : '{"a": 1}', content(''), needle).includes(needle),
     argumentsAsObject: objectWorks && !textWorks,
     nullContent: calling(textWorks ? JSON.stringify(asObject) : asObject, null).includes(needle),
     typedContent,
