@@ -6,6 +6,7 @@
  * ask for: name, exact version, and the platform that the name tells. Run it after every `npm install`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 
 interface LockEntry {
   version?: string
@@ -17,7 +18,8 @@ interface LockEntry {
   optionalDependencies?: Record<string, string>
 }
 
-const path = new URL('../package-lock.json', import.meta.url)
+/** The root's lock, or that of the folder named on the command line. */
+const path = resolve(import.meta.dirname, '..', process.argv[2] ?? '.', 'package-lock.json')
 const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, LockEntry> }
 
 const systems: Readonly<Record<string, string>> = {
