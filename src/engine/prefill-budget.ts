@@ -1,0 +1,32 @@
+import type { StepModel } from './step-model.ts'
+
+export interface PrefillSituation {
+  /** Sequences that would get their next token from this step. */
+  readonly decoding: number
+  /** Sequences and requests that wait for their prompt to be computed. */
+  readonly waiting: number
+  /** Undefined: twice the time of a step without prefill, at least `leastTargetMs`. */
+  readonly targetMs: number | undefined
+  readonly longestStepMs: number
+}
+
+/**
+ * How many prompt tokens may the next step compute?
+ *
+ * Each one delays the `decoding` streams and brings the `waiting` requests forward. Small chunks waste a pass over the
+ * weights, large ones stall the streams. So the step aims at `targetMs`, stretched by waiting/decoding where more
+ * requests wait than stream: one stream does not hold up fifteen prompts. Where nothing streams, only `longestStepMs`
+ * binds, within which a cancellation must take effect.
+ */
+export function prefillBudget(model: StepModel, situation: PrefillSituation): number {
+  const { decoding, waiting, longestStepMs } = situation
+  if (decoding === 0) return Math.max(leastChunkTokens, model.prefillWithin(longestStepMs, 0))
+  const targetMs = situation.targetMs ?? Math.max(leastTargetMs, 2 * model.predictMs(decoding, 0))
+  const stretchedMs = Math.min(longestStepMs, targetMs * Math.max(1, waiting / decoding))
+  return Math.max(leastChunkTokens, model.prefillWithin(stretchedMs, decoding))
+}
+
+/** A gap of 50 ms is 20 tokens a second: faster than people read, so shorter steps would buy nothing. */
+const leastTargetMs = 50
+/** Prompts advance even where a step is already over its target; less than this costs nearly as much time. */
+const leastChunkTokens = 16

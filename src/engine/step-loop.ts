@@ -1,0 +1,361 @@
+import { GrammarError, type Backend, type Vocabulary } from './backend.ts'
+import { KvCache } from './kv-cache.ts'
+import { logprobsOfRow, type RowLogprobs } from './logprobs.ts'
+import { Sequence, type Job, type RequestGroup } from './sequence.ts'
+import type { LoopEvent, LoopStatus } from './messages.ts'
+import { prefillBudget } from './prefill-budget.ts'
+import type { StepModel } from './step-model.ts'
+import type { Clock, ErrorCode } from '../core/index.ts'
+
+export interface StepLoopOptions {
+  /** Most sequences that run at once. */
+  readonly slots: number
+  /** See options.ts. Undefined: twice the time of a step without prefill. */
+  readonly stepTargetMs: number | undefined
+  readonly longestStepMs: number
+}
+
+/**
+ * The engine's loop. One `step()` tells the whole story: schedule, decode, sample, emit.
+ *
+ * A sequence has computed tokens and target tokens (its prompt and what it has generated). A step moves the first
+ * towards the second; where they meet, the next token is drawn and the target moves on. Prefill and decode are not two
+ * modes: a sequence that generates has one token to compute, one that begins has many, one that was preempted has all.
+ *
+ * The loop owns sequences and samplers; KvCache owns streams. Whatever ends a sequence goes through `#end`.
+ */
+export class StepLoop {
+  readonly #backend: Backend
+  readonly #vocabulary: Vocabulary
+  readonly #model: StepModel
+  readonly #clock: Clock
+  readonly #options: StepLoopOptions
+  readonly #cache: KvCache
+  /** In order of arrival. A preempted sequence returns to its place in that order. */
+  readonly #waiting: Sequence[] = []
+  #running: Sequence[] = []
+  readonly #groups = new Map<number, RequestGroup>()
+  /** Sequences of the current batch with the row whose logits they wait for, −1 for none. */
+  #planned: Planned[] = []
+  #events: LoopEvent[] = []
+  #arrivals = 0
+  #preemptions = 0
+  #steps = 0
+
+  constructor(backend: Backend, vocabulary: Vocabulary, model: StepModel, clock: Clock, options: StepLoopOptions) {
+    this.#backend = backend
+    this.#vocabulary = vocabulary
+    this.#model = model
+    this.#clock = clock
+    this.#options = options
+    this.#cache = new KvCache(backend)
+  }
+
+  get busy(): boolean {
+    return this.#running.length > 0 || this.#waiting.length > 0
+  }
+
+  get cache(): KvCache {
+    return this.#cache
+  }
+
+  status(): LoopStatus {
+    return {
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      kvCells: this.#cache.runningCells(),
+      prefixQueries: this.#cache.queries,
+      prefixHits: this.#cache.hits,
+      preemptions: this.#preemptions,
+      steps: this.#steps,
+    }
+  }
+
+  submit(job: Job): void {
+    const group: RequestGroup = {
+      job,
+      promptTokens: job.prompt.length,
+      deadlineAtMs: job.deadlineMs === undefined ? Infinity : this.#clock.now() + job.deadlineMs,
+      open: job.n,
+      prefilled: false,
+      promptLogprobs: job.promptLogprobs === undefined ? undefined : [],
+    }
+    this.#groups.set(job.key, group)
+    for (let index = 0; index < job.n; index += 1) {
+      this.#waiting.push(new Sequence(group, index, (this.#arrivals += 1), job.prompt))
+    }
+  }
+
+  /** Frees all that the request holds, at once. */
+  cancel(key: number): void {
+    const group = this.#groups.get(key)
+    if (group !== undefined) this.#drop(group)
+  }
+
+  /** One turn. Returns what is to be told, in order. */
+  step(): LoopEvent[] {
+    this.#events = []
+    this.#expire()
+    this.#schedule()
+    if (this.#backend.batch.count > 0) {
+      this.#decode()
+      this.#sample()
+      this.#steps += 1
+    }
+    return this.#events
+  }
+
+  // ── schedule ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #schedule(): void {
+    while (this.#running.length < this.#options.slots) {
+      const next = this.#waiting[0]
+      if (next === undefined || !this.#cache.place(next)) break
+      this.#waiting.shift()
+      this.#running.push(next)
+    }
+    this.#cache.densify()
+    this.#plan()
+  }
+
+  /** Decides how many tokens of each running sequence the next batch computes, and fills the batch in stream order. */
+  #plan(): void {
+    this.#planned = []
+    const starting = this.#running.filter((sequence) => sequence.started || this.#cache.begin(sequence))
+    const prefilling = starting.filter((sequence) => sequence.remaining > 1)
+    let budget = this.#budget(prefilling.length, starting.length - prefilling.length)
+    prefilling.sort((one, other) => one.arrival - other.arrival)
+    const chunks = new Map<Sequence, number>()
+    for (const [place, sequence] of prefilling.entries()) {
+      // Beyond the budget a single token, as a decoding sequence has: a gap between streams would cost a whole pass.
+      const reserved = prefilling.length - place - 1
+      const chunk = Math.max(1, Math.min(sequence.remaining, budget - reserved, longestChunk(sequence)))
+      chunks.set(sequence, chunk)
+      budget -= chunk
+    }
+    starting.sort((one, other) => one.stream - other.stream)
+    this.#backend.batch.count = 0
+    for (const sequence of starting) this.#fill(sequence, chunks.get(sequence) ?? 1)
+  }
+
+  /** Prefill tokens for this step: what the target leaves, and what the batch's arrays hold. */
+  #budget(prefilling: number, decoding: number): number {
+    const waiting = this.#waiting.length + this.#running.length - decoding
+    const { stepTargetMs, longestStepMs } = this.#options
+    const tokens = prefillBudget(this.#model, { decoding, waiting, targetMs: stepTargetMs, longestStepMs })
+    return Math.max(prefilling, Math.min(tokens, this.#backend.shape.batchTokens - decoding))
+  }
+
+  #fill(sequence: Sequence, chunk: number): void {
+    const { batch } = this.#backend
+    const first = batch.count
+    const wantsAll = sequence.needsAllLogits
+    for (let at = 0; at < chunk; at += 1) {
+      const position = sequence.computed + at
+      batch.token[first + at] = sequence.tokens[position] as number
+      batch.position[first + at] = position
+      batch.stream[first + at] = sequence.stream
+      batch.output[first + at] = wantsAll ? 1 : 0
+    }
+    const completes = chunk === sequence.remaining
+    if (completes) batch.output[first + chunk - 1] = 1
+    batch.count += chunk
+    this.#planned.push({ sequence, chunk, firstRow: first, sampleRow: completes ? first + chunk - 1 : -1 })
+  }
+
+  // ── decode ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Computes the batch. Without free cells: evicts what ended sequences left, then preempts the newest, and tries again. */
+  #decode(): void {
+    for (;;) {
+      const { decoding, prefill } = this.#load()
+      const beganAtMs = this.#clock.now()
+      if (this.#backend.decode() === 'computed') {
+        this.#model.observe(decoding, prefill, this.#clock.now() - beganAtMs)
+        return
+      }
+      if (!this.#cache.evict()) this.#preemptNewest()
+      this.#plan()
+      if (this.#backend.batch.count === 0) return
+    }
+  }
+
+  #load(): { decoding: number; prefill: number } {
+    let decoding = 0
+    let prefill = 0
+    for (const { chunk } of this.#planned) {
+      if (chunk === 1) decoding += 1
+      else prefill += chunk
+    }
+    return { decoding, prefill }
+  }
+
+  /** The newest sequence gives up its cells and waits for its turn; alone and still too long, it ends. */
+  #preemptNewest(): void {
+    const newest = this.#running.reduce((one, other) => (other.arrival > one.arrival ? other : one))
+    if (this.#running.length === 1) {
+      this.#flush(newest, 'length', undefined)
+      return
+    }
+    this.#preemptions += 1
+    this.#cache.release(newest, false)
+    this.#running = this.#running.filter((sequence) => sequence !== newest)
+    newest.stream = -1
+    newest.computed = 0
+    newest.started = false
+    const place = this.#waiting.findIndex((sequence) => sequence.arrival > newest.arrival)
+    this.#waiting.splice(place < 0 ? this.#waiting.length : place, 0, newest)
+  }
+
+  // ── sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #sample(): void {
+    for (const plan of this.#planned) {
+      const { sequence } = plan
+      if (sequence.needsAllLogits) this.#collectPromptLogprobs(plan)
+      sequence.computed += plan.chunk
+      if (plan.sampleRow < 0) continue
+      if (!sequence.group.prefilled) this.#announcePrefill(sequence)
+      if (!this.#groups.has(sequence.group.job.key)) continue
+      const token = this.#draw(sequence, plan.sampleRow)
+      if (token !== undefined) this.#emit(sequence, token, plan.sampleRow)
+    }
+  }
+
+  /** The next token; undefined where the request's grammar failed, and the request with it. */
+  #draw(sequence: Sequence, row: number): number | undefined {
+    const { job } = sequence.group
+    try {
+      const seed = (job.sampling.seed + sequence.index) >>> 0
+      sequence.sampler ??= this.#backend.createSampler({ ...job.sampling, seed, prompt: job.prompt })
+      return sequence.sampler.sample(row)
+    } catch (error) {
+      if (!(error instanceof GrammarError)) throw error
+      this.#fail(sequence.group, 'invalid_request', error.message)
+      return undefined
+    }
+  }
+
+  #collectPromptLogprobs({ sequence, chunk, firstRow }: Planned): void {
+    const { job, promptLogprobs, promptTokens } = sequence.group
+    for (let at = 0; at < chunk; at += 1) {
+      const next = sequence.computed + at + 1
+      if (next >= promptTokens || promptLogprobs?.length !== next - 1) continue
+      promptLogprobs.push(this.#logprobsOf(firstRow + at, sequence.tokens[next] as number, job.promptLogprobs ?? 0))
+    }
+  }
+
+  #announcePrefill({ group, tokens, cached }: Sequence): void {
+    group.prefilled = true
+    const [first = 0] = tokens
+    const unknown: RowLogprobs = {
+      token: { id: first, bytes: this.#vocabulary.piece(first, true), logprob: -Infinity },
+      top: [],
+    }
+    this.#events.push({
+      type: 'prefilled',
+      key: group.job.key,
+      promptTokens: group.promptTokens,
+      cachedTokens: cached,
+      promptLogprobs: group.promptLogprobs === undefined ? undefined : [unknown, ...group.promptLogprobs],
+    })
+  }
+
+  #logprobsOf(row: number, token: number, top: number): RowLogprobs {
+    return logprobsOfRow(this.#backend.logits(row), token, top, (id) => this.#vocabulary.piece(id, true))
+  }
+
+  // ── emit ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #emit(sequence: Sequence, token: number, row: number): void {
+    const { job } = sequence.group
+    sequence.append(token)
+    sequence.heldTokens += 1
+    if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
+    const ends = this.#vocabulary.isEndOfGeneration(token)
+    if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop', token)
+    if (!ends) {
+      const piece = this.#vocabulary.piece(token, job.renderSpecial)
+      const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }))
+      this.#tell(sequence, text)
+      if (stop !== undefined) return this.#finish(sequence, 'stop', stop)
+    }
+    const full = sequence.length >= this.#backend.shape.sequenceCells
+    if (full || sequence.generated >= (job.maxTokens ?? Infinity)) this.#flush(sequence, 'length', undefined)
+  }
+
+  /** Ends a sequence after letting out what was held back: half characters, and what might have become a stop text. */
+  #flush(sequence: Sequence, reason: 'stop' | 'length', stopReason: number | undefined): void {
+    const { text, stop } = sequence.matcher.push(sequence.decoder.decode())
+    this.#tell(sequence, stop === undefined ? text + sequence.matcher.flush() : text)
+    this.#finish(sequence, stop === undefined ? reason : 'stop', stop ?? stopReason)
+  }
+
+  #tell(sequence: Sequence, text: string): void {
+    if (text.length === 0) return
+    this.#events.push(this.#output(sequence, text))
+  }
+
+  #output(sequence: Sequence, text: string): LoopEvent {
+    const { heldTokens: tokens, heldLogprobs: logprobs, group, index } = sequence
+    sequence.heldTokens = 0
+    sequence.heldLogprobs = []
+    const wanted = group.job.logprobs === undefined ? undefined : logprobs
+    return { type: 'output', key: group.job.key, index, text, tokens, logprobs: wanted }
+  }
+
+  #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | number | undefined): void {
+    const { group, index } = sequence
+    if (!group.prefilled) this.#announcePrefill(sequence)
+    // Tokens without text of their own (an end-of-generation token, a swallowed stop text) are still counted.
+    if (sequence.heldTokens > 0) this.#events.push(this.#output(sequence, ''))
+    this.#end(sequence, true)
+    group.open -= 1
+    if (group.open === 0) this.#groups.delete(group.job.key)
+    this.#events.push({ type: 'finished', key: group.job.key, index, reason, stopReason, last: group.open === 0 })
+  }
+
+  // ── endings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #expire(): void {
+    const nowMs = this.#clock.now()
+    for (const group of this.#groups.values()) {
+      if (nowMs < group.deadlineAtMs) continue
+      const message = `The request did not end within its deadline of ${group.job.deadlineMs} ms.`
+      this.#fail(group, 'deadline_exceeded', message)
+    }
+  }
+
+  #fail(group: RequestGroup, code: ErrorCode, message: string): void {
+    this.#drop(group)
+    this.#events.push({ type: 'failed', key: group.job.key, code, message, details: {} })
+  }
+
+  #drop(group: RequestGroup): void {
+    this.#groups.delete(group.job.key)
+    for (const sequence of this.#running) if (sequence.group === group) this.#end(sequence, true)
+    for (const sequence of this.#waiting) if (sequence.group === group) sequence.sampler?.free()
+    const others = this.#waiting.filter((sequence) => sequence.group !== group)
+    this.#waiting.splice(0, this.#waiting.length, ...others)
+  }
+
+  #end(sequence: Sequence, keep: boolean): void {
+    this.#cache.release(sequence, keep)
+    this.#running = this.#running.filter((other) => other !== sequence)
+    sequence.sampler?.free()
+    sequence.sampler = undefined
+  }
+}
+
+interface Planned {
+  readonly sequence: Sequence
+  readonly chunk: number
+  readonly firstRow: number
+  /** Row to draw the next token from; −1 while the target is not reached. */
+  readonly sampleRow: number
+}
+
+/** A row of logits per prompt token is wanted: few at a time, for they are vocabulary × 4 bytes each. */
+function longestChunk(sequence: Sequence): number {
+  return sequence.needsAllLogits ? 64 : Infinity
+}
