@@ -121,14 +121,16 @@ export class KvCache {
     let holders = 0
     for (const [stream, owner] of this.#owners.entries()) {
       const kept = this.#kept[stream]
-      if (owner !== undefined && owner.stream !== stream) throw new Error(`Owner of stream ${stream} is at ${owner.stream}.`)
+      if (owner !== undefined && owner.stream !== stream)
+        throw new Error(`Owner of stream ${stream} is at ${owner.stream}.`)
       if (kept !== undefined && kept.holder.stream !== stream) throw new Error(`Kept cells of ${stream} are elsewhere.`)
       if (owner?.started === true && kept !== undefined) throw new Error(`Stream ${stream} is held twice.`)
       const holder = owner?.started === true ? owner : kept?.holder
       if (holder !== undefined && !this.#tree.has(holder)) throw new Error(`Stream ${stream} is not in the tree.`)
       if (holder !== undefined) holders += 1
     }
-    if (holders !== this.#tree.size) throw new Error(`The tree holds ${this.#tree.size} contents, the streams ${holders}.`)
+    if (holders !== this.#tree.size)
+      throw new Error(`The tree holds ${this.#tree.size} contents, the streams ${holders}.`)
   }
 
   #findSource(sequence: Sequence): Source {
@@ -183,7 +185,8 @@ export class KvCache {
     if (kept === undefined) return
     const isFree = (other: number) => other !== stream && other !== spare && this.#owners[other] === undefined
     const empty = this.#owners.keys().find((other) => isFree(other) && this.#kept[other] === undefined)
-    const target = empty ?? this.#leastRecent((other) => isFree(other) && (this.#kept[other]?.usedAt ?? 0) < kept.usedAt)
+    const target =
+      empty ?? this.#leastRecent((other) => isFree(other) && (this.#kept[other]?.usedAt ?? 0) < kept.usedAt)
     if (target === undefined || !this.#backend.shape.wantsDenseStreams) return
     this.#forget(target)
     if (!this.#backend.copy(stream, target, kept.holder.computed)) return

@@ -28,12 +28,19 @@ export interface LoadSpec {
 }
 
 export type PromptInput =
-  | { readonly kind: 'text'; readonly text: string; readonly parseSpecial: boolean }
+  | {
+      readonly kind: 'text'
+      readonly text: string
+      /** Whether the vocabulary's own tokens (BOS) are added. */
+      readonly addSpecial: boolean
+      /** Whether texts of special tokens become those tokens: in rendered chats, never in a client's plain text. */
+      readonly parseSpecial: boolean
+    }
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
 
 export type ToChild =
   | { readonly type: 'load'; readonly spec: LoadSpec }
-  | { readonly type: 'submit'; readonly job: Omit<Job, 'prompt'>; readonly input: PromptInput }
+  | { readonly type: 'submit'; readonly job: JobRequest; readonly input: PromptInput }
   | { readonly type: 'cancel'; readonly key: number }
   | {
       readonly type: 'tokenize'
@@ -43,6 +50,11 @@ export type ToChild =
       readonly parseSpecial: boolean
     }
   | { readonly type: 'detokenize'; readonly call: number; readonly tokens: readonly number[] }
+
+/** A job before its texts are tokens. */
+export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens'> {
+  readonly shownTexts: readonly string[]
+}
 
 export type FromChild =
   | { readonly type: 'progress'; readonly progress: number }

@@ -13,7 +13,14 @@
  * The tree owns no cells and no arrays. Whoever frees or overwrites a holder's cells removes the holder first.
  */
 export class PrefixTree {
-  readonly #root: Node = { tokens: new Int32Array(0), start: 0, end: 0, children: [], parent: undefined, holder: undefined }
+  readonly #root: Node = {
+    tokens: new Int32Array(0),
+    start: 0,
+    end: 0,
+    children: [],
+    parent: undefined,
+    holder: undefined,
+  }
   readonly #leaves = new Map<Holder, Node>()
 
   get size(): number {

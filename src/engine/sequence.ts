@@ -93,9 +93,9 @@ export interface Job {
   readonly logprobs: number | undefined
   readonly promptLogprobs: number | undefined
   readonly deadlineMs: number | undefined
-  /** Whether control tokens appear in the text (a chat's output parser wants to see them). */
-  readonly renderSpecial: boolean
-  /** Without prompt and seed; those are the sequence's. */
+  /** Control tokens that appear in the text all the same: a chat's output parser wants to see them. */
+  readonly shownTokens: ReadonlySet<number>
+  /** Without the prompt. Continuation i draws with `seed + i`. */
   readonly sampling: JobSampling
 }
 

@@ -55,6 +55,10 @@ export class StepLoop {
     return this.#running.length > 0 || this.#waiting.length > 0
   }
 
+  get vocabularySize(): number {
+    return this.#backend.shape.vocabulary
+  }
+
   get cache(): KvCache {
     return this.#cache
   }
@@ -275,7 +279,7 @@ export class StepLoop {
     const ends = this.#vocabulary.isEndOfGeneration(token)
     if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop', token)
     if (!ends) {
-      const piece = this.#vocabulary.piece(token, job.renderSpecial)
+      const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
       const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }))
       this.#tell(sequence, text)
       if (stop !== undefined) return this.#finish(sequence, 'stop', stop)

@@ -31,9 +31,15 @@ export function declareStructs(abi: AbiTable): void {
   for (const [name, fields] of Object.entries(abi.structs)) koffi.struct(name, { ...fields })
 }
 
-export function bindFunctions(library: LibraryHandle, prototypes: Readonly<Record<string, Prototype>>): NativeFunctions {
+export function bindFunctions(
+  library: LibraryHandle,
+  prototypes: Readonly<Record<string, Prototype>>,
+): NativeFunctions {
   return Object.fromEntries(
-    Object.entries(prototypes).map(([name, [result, parameters]]) => [name, library.func(name, result, [...parameters])]),
+    Object.entries(prototypes).map(([name, [result, parameters]]) => [
+      name,
+      library.func(name, result, [...parameters]),
+    ]),
   )
 }
 
@@ -51,7 +57,8 @@ export function checkAbi(abi: AbiTable, llama: NativeFunctions): void {
     const read = llama[name.replace('_params', '_default_params')]
     const actual = read?.() as Record<string, unknown> | undefined
     for (const [field, value] of Object.entries(expected)) {
-      if (actual?.[field] !== value) faults.push(`${name}.${field} is ${String(actual?.[field])}, expected ${String(value)}`)
+      if (actual?.[field] !== value)
+        faults.push(`${name}.${field} is ${String(actual?.[field])}, expected ${String(value)}`)
     }
   }
   failOnFaults(abi, faults)

@@ -37,7 +37,7 @@ export function findPackFolder(from: string, platform: string = process.platform
     for (let folder = from; ; folder = path.dirname(folder)) {
       const bins = path.join(folder, 'node_modules', '@node-llama-cpp', name, 'bins')
       if (existsSync(bins)) {
-        const [variant] = readdirSync(bins).filter((entry) => !entry.startsWith('_'))
+        const variant = readdirSync(bins).find((entry) => !entry.startsWith('_'))
         if (variant !== undefined) return path.join(bins, variant)
       }
       if (path.dirname(folder) === folder) break

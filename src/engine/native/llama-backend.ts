@@ -111,7 +111,8 @@ export class LlamaBackend implements Backend {
   swap(one: number, other: number): void {
     const first = this.#take(this.#snapshots[0], one)
     const second = this.#take(this.#snapshots[1], other)
-    if (!this.#put(first, other) || !this.#put(second, one)) throw new Error(`Streams ${one} and ${other} did not swap.`)
+    if (!this.#put(first, other) || !this.#put(second, one))
+      throw new Error(`Streams ${one} and ${other} did not swap.`)
     this.#forgetSnapshots()
   }
 
@@ -226,7 +227,12 @@ function createBatch(): { readonly batch: Batch; readonly native: Record<string,
     const pointer = koffi.alloc(type, batchTokens) as bigint
     return { pointer, view: koffi.view(pointer, batchTokens * bytes) }
   }
-  const [token, position, stream, count] = [alloc('int32_t', 4), alloc('int32_t', 4), alloc('int32_t', 4), alloc('int32_t', 4)]
+  const [token, position, stream, count] = [
+    alloc('int32_t', 4),
+    alloc('int32_t', 4),
+    alloc('int32_t', 4),
+    alloc('int32_t', 4),
+  ]
   const [streamPointer, output] = [alloc('uint64_t', 8), alloc('int8_t', 1)]
   new Int32Array(count.view).fill(1)
   const pointers = new BigUint64Array(streamPointer.view)

@@ -140,7 +140,8 @@ class GrammarSampler implements Sampler {
       this.#fill(logits)
       this.#apply(this.#grammar)
       token = this.#draw()
-      if (!this.#allows(token)) throw new GrammarError('No token of the vocabulary continues the text as the grammar demands.')
+      if (!this.#allows(token))
+        throw new GrammarError('No token of the vocabulary continues the text as the grammar demands.')
     }
     const { llama } = this.#place.model.library
     call(llama['llama_sampler_accept'], this.#grammar, token)
@@ -166,7 +167,7 @@ class GrammarSampler implements Sampler {
   }
 
   #setArray(size: number): void {
-    this.#arrayView.setBigUint64(0, BigInt(this.#candidates ?? 0n), true)
+    this.#arrayView.setBigUint64(0, this.#candidates ?? 0n, true)
     this.#arrayView.setBigUint64(8, BigInt(size), true)
     this.#arrayView.setBigInt64(16, -1n, true)
     this.#arrayView.setUint8(24, 0)

@@ -1,0 +1,305 @@
+import { randomInt } from 'node:crypto'
+import { limitError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import type {
+  Engine,
+  EngineModel,
+  EngineStatus,
+  GenerationEvent,
+  GenerationRequest,
+  TokenizeInput,
+} from '../inference/index.ts'
+import { createChatFormat, readGgufMetadata, type ChatFormat, type GgufMetadata } from '../model/index.ts'
+import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
+import { toGrammar } from './constraint.ts'
+import { cancelled, EngineProcess } from './engine-process.ts'
+import { EventQueue } from './event-queue.ts'
+import type { FromChild, JobRequest, LoadSpec, LoopEvent, LoopStatus, PromptInput, ToChild } from './messages.ts'
+import type { EngineOptionValues } from './options.ts'
+
+export interface EmbeddedEngineConfig {
+  /** Path of a GGUF file. */
+  readonly modelPath: string
+  /** The name under which requests ask for it. */
+  readonly modelName: string
+  readonly options: EngineOptionValues
+  /** Folder of libllama's libraries. */
+  readonly libraryFolder: string
+  /** Cores for this engine: its share of the CPU quota. */
+  readonly cores: number
+}
+
+/**
+ * The engine in a child process, seen from the server. It owns the process and the queue of every request in flight;
+ * a request's queue ends with its last event, with its cancellation, or with the process.
+ */
+export class EmbeddedEngine implements Engine {
+  readonly endpoint: string
+  readonly #config: EmbeddedEngineConfig
+  readonly #clock: Clock
+  readonly #process: EngineProcess
+  readonly #metadata: GgufMetadata
+  #format: ChatFormat | undefined
+  readonly #requests = new Map<number, EventQueue<LoopEvent>>()
+  readonly #calls = new Map<number, PromiseWithResolvers<readonly number[] | string>>()
+  #keys = 0
+  #status: LoopStatus = idle
+  /** Totals of processes that are gone. */
+  #past: LoopStatus = idle
+  #cancelIdleUnload: (() => void) | undefined
+
+  /** Throws `startup` for a file whose header cannot be read. Loading begins with `ready` or the first request. */
+  constructor(config: EmbeddedEngineConfig, clock: Clock = systemClock) {
+    this.endpoint = `embedded:${config.modelName}`
+    this.#config = config
+    this.#clock = clock
+    this.#metadata = readGgufMetadata(config.modelPath)
+    checkHeader(this.#metadata)
+    this.#process = new EngineProcess(
+      toLoadSpec(config),
+      { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
+      clock,
+    )
+  }
+
+  models(): readonly EngineModel[] {
+    return [
+      {
+        name: this.#config.modelName,
+        parent: undefined,
+        contextTokens: this.#process.model?.contextTokens ?? this.#metadata.contextTokens,
+        root: this.#config.modelPath,
+      },
+    ]
+  }
+
+  status(): EngineStatus {
+    const { running, waiting, kvCells } = this.#status
+    const cells = this.#process.model?.cells
+    return {
+      state: this.#process.state,
+      loadProgress: this.#process.progress,
+      running,
+      waiting,
+      kvCacheUsage: cells === undefined ? undefined : kvCells / cells,
+      prefixCache: {
+        queries: this.#past.prefixQueries + this.#status.prefixQueries,
+        hits: this.#past.prefixHits + this.#status.prefixHits,
+      },
+      preemptions: this.#past.preemptions + this.#status.preemptions,
+      maxRunning: this.#config.options.slots,
+      kvCells: cells,
+    }
+  }
+
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#process.acquire(signal)
+  }
+
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
+    if (signal.aborted) throw cancelled(signal)
+    this.#requireModel(request.model)
+    const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
+    const job = this.#toJob(request, reader)
+    await this.#process.acquire(signal)
+    const queue = this.#open(job.key)
+    const abort = () => queue.fail(cancelled(signal))
+    signal.addEventListener('abort', abort, { once: true })
+    this.#process.send({ type: 'submit', job, input: toPromptInput(request, reader) })
+    let ended = false
+    try {
+      for await (const event of queue) {
+        if (event.type === 'failed') {
+          ended = true
+          throw new TokenmillError(event.code, event.message, event.details)
+        }
+        ended = event.type === 'finished' && event.last
+        yield* reader.read(event)
+        if (ended) return
+      }
+    } finally {
+      signal.removeEventListener('abort', abort)
+      if (!ended) this.#process.send({ type: 'cancel', key: job.key })
+      this.#close(job.key)
+    }
+  }
+
+  async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
+    this.#requireModel(model)
+    const rendered = input.kind === 'chat' ? this.#chatFormat().render(input.chat) : undefined
+    const text = input.kind === 'text' ? input.text : (rendered?.prompt ?? '')
+    const addSpecial = input.kind === 'text' ? input.addSpecialTokens : (rendered?.addSpecialTokens ?? true)
+    const message = { type: 'tokenize', text, addSpecial, parseSpecial: rendered !== undefined } as const
+    return (await this.#call((call) => ({ ...message, call }), signal)) as readonly number[]
+  }
+
+  async detokenize(model: string, tokens: readonly number[], signal: AbortSignal): Promise<string> {
+    this.#requireModel(model)
+    return (await this.#call((call) => ({ type: 'detokenize', call, tokens }), signal)) as string
+  }
+
+  async close(): Promise<void> {
+    this.#cancelIdleUnload?.()
+    const error = new TokenmillError('cancelled', 'The engine is closed.')
+    for (const queue of this.#requests.values()) queue.fail(error)
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+    await this.#process.close()
+  }
+
+  #toJob(request: GenerationRequest, reader: AnswerReader): JobRequest {
+    const { sampling } = request
+    const grammar = toGrammar(request, this.#config.options.maxGrammarBytes)
+    return {
+      key: (this.#keys += 1),
+      n: request.n,
+      maxTokens: request.maxTokens,
+      stop: [...request.stop, ...reader.stop],
+      // A grammar that is complete allows nothing but the end.
+      ignoreEos: request.ignoreEos && grammar === undefined,
+      logprobs: request.logprobs,
+      promptLogprobs: request.promptLogprobs,
+      deadlineMs: request.deadlineMs,
+      shownTexts: reader.shownTexts,
+      sampling: {
+        ...sampling,
+        logitBias: [...sampling.logitBias],
+        seed: (sampling.seed ?? randomInt(2 ** 32 - 1)) >>> 0,
+        grammar,
+      },
+    }
+  }
+
+  #chatFormat(): ChatFormat {
+    this.#format ??= createChatFormat(this.#metadata.chat, this.#clock)
+    return this.#format
+  }
+
+  #requireModel(model: string): void {
+    if (model === this.#config.modelName) return
+    throw new TokenmillError('model_not_found', `This engine serves '${this.#config.modelName}', not '${model}'.`, {
+      available: [this.#config.modelName],
+    })
+  }
+
+  #open(key: number): EventQueue<LoopEvent> {
+    const { maxEngineRequests } = this.#config.options
+    if (this.#requests.size >= maxEngineRequests) {
+      const limit = { name: 'maxEngineRequests', maximum: maxEngineRequests, unit: 'requests' }
+      const { message, details } = limitError(limit, this.#requests.size + 1, "The engine's load", 'Try again later.')
+      throw new TokenmillError('queue_full', message, { ...details, retryAfterMs: 1000 })
+    }
+    this.#cancelIdleUnload?.()
+    const queue = new EventQueue<LoopEvent>()
+    this.#requests.set(key, queue)
+    return queue
+  }
+
+  #close(key: number): void {
+    this.#requests.delete(key)
+    const { idleUnloadMs } = this.#config.options
+    if (this.#requests.size > 0 || idleUnloadMs === undefined) return
+    this.#cancelIdleUnload = this.#clock.schedule(idleUnloadMs, () => this.#process.unload())
+  }
+
+  #receive(message: FromChild): void {
+    if (message.type === 'step') {
+      this.#status = message.status
+      for (const event of message.events) this.#requests.get(event.key)?.push(event)
+    } else if (message.type === 'reply') {
+      this.#calls.get(message.call)?.resolve(message.value)
+    } else if (message.type === 'replyFailed') {
+      this.#calls.get(message.call)?.reject(new TokenmillError(message.code, message.message))
+    }
+  }
+
+  #down(error: TokenmillError): void {
+    this.#past = addTotals(this.#past, this.#status)
+    this.#status = idle
+    for (const queue of this.#requests.values()) queue.fail(error)
+    for (const call of this.#calls.values()) call.reject(error)
+  }
+
+  async #call(toMessage: (call: number) => ToChild, signal: AbortSignal): Promise<readonly number[] | string> {
+    await this.#process.acquire(signal)
+    const call = (this.#keys += 1)
+    const reply = Promise.withResolvers<readonly number[] | string>()
+    const abort = () => reply.reject(cancelled(signal))
+    this.#calls.set(call, reply)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#process.send(toMessage(call))
+    try {
+      return await reply.promise
+    } finally {
+      signal.removeEventListener('abort', abort)
+      this.#calls.delete(call)
+    }
+  }
+}
+
+const idle: LoopStatus = {
+  running: 0,
+  waiting: 0,
+  kvCells: 0,
+  prefixQueries: 0,
+  prefixHits: 0,
+  preemptions: 0,
+  steps: 0,
+}
+
+function addTotals(one: LoopStatus, other: LoopStatus): LoopStatus {
+  return {
+    ...idle,
+    prefixQueries: one.prefixQueries + other.prefixQueries,
+    prefixHits: one.prefixHits + other.prefixHits,
+    preemptions: one.preemptions + other.preemptions,
+  }
+}
+
+function toPromptInput({ input }: GenerationRequest, reader: AnswerReader): PromptInput {
+  if (input.kind === 'tokens') return input
+  if (input.kind === 'text') return { kind: 'text', text: input.text, addSpecial: true, parseSpecial: false }
+  return { kind: 'text', text: reader.prompt, addSpecial: reader.addSpecialTokens, parseSpecial: true }
+}
+
+/** Layers and widths beyond these are no model but an attack on libllama, which allocates before it looks. */
+const mostLayers = 2048
+const widestEmbedding = 1 << 20
+
+function checkHeader({ header, shape, shard }: GgufMetadata): void {
+  const fault = (text: string) => new TokenmillError('startup', `'${header.path}' cannot be served: ${text}.`)
+  if ((shape.layers ?? 0) > mostLayers) throw fault(`it claims ${shape.layers} layers; the limit is ${mostLayers}`)
+  if ((shape.embeddingLength ?? 0) > widestEmbedding) {
+    throw fault(`it claims an embedding length of ${shape.embeddingLength}; the limit is ${widestEmbedding}`)
+  }
+  if (shard.index !== 1) throw fault(`it is shard ${shard.index} of ${shard.count}; name the first one`)
+}
+
+function toLoadSpec({ modelPath, libraryFolder, cores, options }: EmbeddedEngineConfig): LoadSpec {
+  const {
+    ctx,
+    slots,
+    kvLayout,
+    kvType,
+    threads,
+    gpuLayers,
+    flashAttn,
+    stepTargetMs,
+    longestStepMs,
+    samplingCandidates,
+  } = options
+  return {
+    modelPath,
+    libraryFolder,
+    cores,
+    ctx,
+    slots,
+    kvLayout,
+    kvType,
+    threads,
+    gpuLayers,
+    flashAttn,
+    stepTargetMs,
+    longestStepMs,
+    samplingCandidates,
+  }
+}

@@ -1,0 +1,33 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Engine } from '../inference/index.ts'
+import { readCpuQuota } from './cpu-quota.ts'
+import { EmbeddedEngine } from './embedded-engine.ts'
+import { findPackFolder } from './native/library.ts'
+import type { EngineOptionValues } from './options.ts'
+
+export { engineOptions, type EngineOptionValues } from './options.ts'
+
+/** A model to serve from a file on this machine. */
+export interface EmbeddedModel {
+  /** Path of a GGUF file; the first one of a split model. */
+  readonly path: string
+  /** The name under which requests ask for it. */
+  readonly name: string
+  /** How many engines live on this machine: they share its cores. 1 unless said otherwise. */
+  readonly engines?: number
+}
+
+/**
+ * An engine for one model, in a child process of its own. The file's header is checked at once; the process starts
+ * with the first `ready` or `generate`. Throws `startup` for a missing or damaged file, or without libraries for this platform.
+ */
+export function createEmbeddedEngine(model: EmbeddedModel, options: EngineOptionValues): Engine {
+  return new EmbeddedEngine({
+    modelPath: path.resolve(model.path),
+    modelName: model.name,
+    options,
+    libraryFolder: findPackFolder(path.dirname(fileURLToPath(import.meta.url))),
+    cores: Math.max(1, Math.floor(readCpuQuota() / (model.engines ?? 1))),
+  })
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod'
+import { defineOptions, parseDurationMs, type OptionValues } from '../core/index.ts'
+
+const count = z.coerce.number().int().positive()
+const durationMs = z.union([z.number(), z.string()]).transform((value, context) => {
+  const ms = typeof value === 'number' ? value : parseDurationMs(value)
+  if (ms !== undefined && ms > 0) return ms
+  context.addIssue({ code: 'custom', message: `'${value}' is no duration; write 200ms, 2s or 5m.` })
+  return z.NEVER
+})
+
+/** Settings of one embedded engine: one model in one process. */
+export const engineOptions = defineOptions({
+  ctx: {
+    schema: count,
+    value: '<cells>',
+    unit: 'tokens',
+    help: 'KV cells in all, divided among the slots (default: 4096 a slot, less where the model or half of the free memory ends)',
+    reason:
+      'each slot has its own cells: attention then reads one sequence alone, 20 to 40 % faster than a common pool',
+  },
+  slots: {
+    schema: count.max(256),
+    default: 16,
+    value: '<count>',
+    help: 'Sequences computed at once',
+    reason: 'decoding 16 sequences costs some three times a single one; libllama allows 256',
+  },
+  kvLayout: {
+    schema: z.enum(['streams', 'unified']),
+    default: 'streams',
+    value: '<layout>',
+    choices: ['streams', 'unified'],
+    help: 'streams: each slot has its share of the KV cells; unified: any sequence may use all of them, and the newest waits when they run out',
+    reason: 'measured in docs/decisions/0011-kv-streams-with-copies.md',
+  },
+  kvType: {
+    schema: z.enum(['f16', 'q8_0', 'q4_0']),
+    default: 'f16',
+    value: '<type>',
+    choices: ['f16', 'q8_0', 'q4_0'],
+    help: 'Number format of the KV cache',
+    reason: 'f16 loses nothing; q8_0 halves and q4_0 quarters the memory',
+  },
+  threads: {
+    schema: count.max(512),
+    value: '<count>',
+    help: 'Threads of the engine (default: the CPU quota, one for a model under 32 MB)',
+    reason: 'a tiny model spends its step on threads waiting for each other',
+  },
+  gpuLayers: {
+    schema: z.coerce.number().int().min(0),
+    value: '<count>',
+    help: 'Layers computed on the GPU, where a GPU pack is installed (default: all that fit)',
+  },
+  flashAttn: {
+    schema: z.enum(['auto', 'on', 'off']),
+    default: 'auto',
+    value: '<when>',
+    choices: ['auto', 'on', 'off'],
+    help: 'Flash attention',
+    reason: 'libllama knows which backends have it for a model',
+  },
+  stepTargetMs: {
+    schema: durationMs,
+    value: '<duration>',
+    unit: 'ms',
+    help: 'Time a step may take while prompts are computed beside running streams (default: twice a step without prompts, at least 50ms)',
+    reason:
+      'a running stream then sees no gap above about twice its usual one; smaller targets waste passes over the weights',
+  },
+  longestStepMs: {
+    schema: durationMs,
+    default: 1000,
+    value: '<duration>',
+    unit: 'ms',
+    help: 'Time a step may take where nothing streams',
+    reason: 'a cancellation takes effect after the current step',
+  },
+  idleUnloadMs: {
+    schema: durationMs,
+    value: '<duration>',
+    unit: 'ms',
+    help: 'Unload the model after this long without requests; the next request loads it again (default: never)',
+  },
+  samplingCandidates: {
+    schema: z.coerce.number().int().min(0),
+    default: 1000,
+    value: '<count>',
+    unit: 'tokens',
+    help: 'Most likely tokens among which one is drawn where a request sets no top_k; 0: all',
+    reason:
+      'drawing among 128,000 costs 3 to 12 ms a token; the first thousand hold all but a trace of the probability',
+  },
+  maxEngineRequests: {
+    schema: count,
+    default: 1024,
+    value: '<count>',
+    unit: 'requests',
+    help: 'Most requests inside one engine, running and waiting',
+    reason: 'a waiting request holds its prompt, some kilobytes; admission in front of the engine keeps far below',
+  },
+  maxGrammarBytes: {
+    schema: count,
+    default: 256 * 1024,
+    value: '<bytes>',
+    unit: 'bytes',
+    help: 'Longest grammar of a request',
+    reason: 'large schemas make 50 KB; parsing happens between two steps of everybody',
+  },
+})
+
+export type EngineOptionValues = OptionValues<typeof engineOptions>

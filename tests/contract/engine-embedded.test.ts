@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { defaultValues } from '../../src/core/index.ts'
+import { createEmbeddedEngine, engineOptions, type EngineOptionValues } from '../../src/engine/index.ts'
+import type { Engine } from '../../src/inference/index.ts'
+import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
+import {
+  collect,
+  createRequest,
+  describeEngineContract,
+  failureOf,
+  never,
+  sampling,
+  textOf,
+  until,
+} from './engine-contract.ts'
+
+const model = 'tiny'
+let folder = ''
+let modelPath = ''
+let engine: Engine
+
+function open(changes: Partial<EngineOptionValues> = {}, file = modelPath): Engine {
+  return createEmbeddedEngine(
+    { path: file, name: model },
+    { ...defaultValues(engineOptions), slots: 4, ctx: 4096, ...changes },
+  )
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-engine-'))
+  modelPath = path.join(folder, 'tiny.gguf')
+  await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 1, format: f32 })
+  engine = open()
+  await engine.ready(never())
+})
+
+afterAll(async () => {
+  await engine.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describeEngineContract('The embedded engine', () => ({ engine, model, contextTokens: 1024 }))
+
+describe('The embedded engine', () => {
+  const run = (changes: Parameters<typeof createRequest>[0], on = engine) =>
+    collect(on.generate(createRequest({ model, ...changes }), never()))
+
+  it('gives log-probabilities that sum to one over the vocabulary, most likely first', async () => {
+    const events = await run({ maxTokens: 2, ignoreEos: true, logprobs: 512 })
+    const logprobs = events.flatMap((event) => (event.type === 'text' ? (event.logprobs ?? []) : []))
+    expect(logprobs).toHaveLength(2)
+    for (const { token, top } of logprobs) {
+      expect(top[0]).toEqual(token)
+      const values = top.map((entry) => entry.logprob)
+      expect(values.reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 5)
+      expect(values).toEqual([...values].sort((one, other) => other - one))
+    }
+  })
+
+  it('gives each prompt token the log-probability that generating it would have had', async () => {
+    const prompt = [1, 300, 301, 302]
+    const generated = await run({
+      input: { kind: 'tokens', tokens: prompt },
+      maxTokens: 3,
+      ignoreEos: true,
+      logprobs: 0,
+    })
+    const chosen = generated.flatMap((event) => (event.type === 'text' ? (event.logprobs ?? []) : []))
+    const extended = [...prompt, ...chosen.map(({ token }) => token.id)]
+    const events = await run({ input: { kind: 'tokens', tokens: extended }, maxTokens: 1, promptLogprobs: 1 })
+    const [prefilled] = events
+    const told = prefilled?.type === 'prefilled' ? (prefilled.promptLogprobs ?? []) : []
+    expect(told.map(({ token }) => token.id)).toEqual(extended)
+    expect(told[0]?.token.logprob).toBe(-Infinity)
+    for (const [at, { token }] of chosen.entries()) {
+      expect(told[prompt.length + at]?.token.logprob).toBeCloseTo(token.logprob, 2)
+    }
+  })
+
+  it('follows a grammar, and refuses one that is none', async () => {
+    const grammar = (text: string) => ({ kind: 'grammar', grammar: text }) as const
+    const hot = sampling({ temperature: 1.5 })
+    const events = await run({
+      constraint: grammar('root ::= ("yes" | "no") " " [0-9]{3}'),
+      sampling: hot,
+      maxTokens: 30,
+    })
+    expect(textOf(events)).toMatch(/^(yes|no) \d{3}$/)
+    expect(await failureOf(run({ constraint: grammar('root ::= (') }))).toMatchObject({ code: 'invalid_request' })
+    const deep = `root ::= ${'('.repeat(100_00)}"a"${')'.repeat(10_000)}`
+    expect(await failureOf(run({ constraint: grammar(deep) }))).toMatchObject({ code: 'limit_exceeded' })
+  })
+
+  it('honours bias, and penalties over what was generated', async () => {
+    const chosen = 320
+    const biased = await run({
+      maxTokens: 5,
+      logprobs: 0,
+      sampling: sampling({ logitBias: new Map([[chosen, 1000]]) }),
+    })
+    const ids = biased.flatMap((event) =>
+      event.type === 'text' ? (event.logprobs ?? []).map(({ token }) => token.id) : [],
+    )
+    expect(ids).toEqual([chosen, chosen, chosen, chosen, chosen])
+    const both = sampling({ logitBias: new Map([[chosen, 1000]]), presencePenalty: 2000 })
+    const penalised = await run({ maxTokens: 5, ignoreEos: true, logprobs: 0, sampling: both })
+    const others = penalised.flatMap((event) =>
+      event.type === 'text' ? (event.logprobs ?? []).map(({ token }) => token.id) : [],
+    )
+    expect(others.filter((id) => id === chosen)).toEqual([chosen])
+    expect(new Set(others).size).toBe(5)
+  })
+
+  it('tells a prompt’s tokens and their text apart and together again', async () => {
+    const text = 'Grüße, 世界 🌾'
+    const tokens = await engine.tokenize?.(model, { kind: 'text', text, addSpecialTokens: false }, never())
+    expect(await engine.detokenize?.(model, tokens ?? [], never())).toBe(` ${text}`)
+    expect(await failureOf(engine.detokenize!(model, [99_999], never()))).toMatchObject({ code: 'invalid_request' })
+  })
+
+  it('gives up at the deadline of a request', async () => {
+    const error = await failureOf(run({ maxTokens: 900, ignoreEos: true, deadlineMs: 20 }))
+    expect(error.code).toBe('deadline_exceeded')
+    await until(() => engine.status().running === 0)
+  })
+
+  it('fails the running requests when its process is killed, and serves the next', async () => {
+    const fragile = open()
+    await fragile.ready(never())
+    const children = childrenOfThisProcess()
+    const running = fragile.generate(createRequest({ model, maxTokens: 900, ignoreEos: true }), never())
+    const reading = async () => {
+      for await (const event of running) if (event.type === 'prefilled') process.kill(Math.max(...children), 'SIGKILL')
+    }
+    expect(await failureOf(reading())).toMatchObject({ code: 'engine_failed' })
+    expect(textOf(await run({ ignoreEos: true }, fragile))).toBe(textOf(await run({ ignoreEos: true })))
+    await fragile.close()
+  })
+
+  it('unloads when idle and loads again for the next request', async () => {
+    const lazy = open({ idleUnloadMs: 20 })
+    await run({ maxTokens: 1 }, lazy)
+    await until(() => lazy.status().state === 'unloaded')
+    expect(textOf(await run({ ignoreEos: true }, lazy))).toBe(textOf(await run({ ignoreEos: true })))
+    await lazy.close()
+  })
+
+  it('says the file and the fault of what it cannot load, and stays alive', async () => {
+    const [text, cut] = [path.join(folder, 'text.gguf'), path.join(folder, 'cut.gguf')]
+    await writeFile(text, 'not a model')
+    expect(() => open({}, text)).toThrow(expect.objectContaining({ code: 'startup' }))
+    expect(() => open({}, path.join(folder, 'missing.gguf'))).toThrow(expect.objectContaining({ code: 'startup' }))
+    await writeRandomModel(cut, { shape: randomModelShapes.tiny, seed: 1, format: f32 })
+    await truncate(cut, 400_000)
+    const broken = openOrError(cut)
+    const error = broken instanceof Error ? broken : await failureOf(broken.ready(never()))
+    expect(error).toMatchObject({ code: 'startup' })
+    expect(error.message).toContain('cut.gguf')
+    if (!(broken instanceof Error)) await broken.close()
+  })
+
+  function openOrError(file: string): Engine | Error {
+    try {
+      return open({}, file)
+    } catch (error) {
+      return error as Error
+    }
+  }
+})
+
+/** Process ids of this process's engines: the newest has the largest. */
+function childrenOfThisProcess(): number[] {
+  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args=']).toString().split('\n')
+  return lines
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+    .filter((match) => Number(match?.[2]) === process.pid && (match?.[3] ?? '').includes('engine/process'))
+    .map((match) => Number(match?.[1]))
+}
