@@ -8,6 +8,10 @@ export interface RelayRequest {
   readonly operation: RelayOperation
   /** JSON, complete: the engine's own model name is already spliced in. Not changed and not kept by the engine. */
   readonly body: Uint8Array
+  /** Lower is sooner, 0 is ordinary. Not in the body: engines without priority scheduling refuse the field. */
+  readonly priority?: number | undefined
+  /** W3C trace context, passed on. */
+  readonly traceParent?: string | undefined
 }
 
 /** What can be relayed. Each is one path upstream; nothing else is ever forwarded. */

@@ -1,0 +1,205 @@
+import { TokenmillError } from '../core/index.ts'
+import type { FinishReason, GenerationEvent, TokenLogprob, TokenLogprobs, TokenUsage } from '../inference/index.ts'
+import { readUsage, streamError } from '../protocol/index.ts'
+
+/**
+ * Turns the events of an OpenAI stream (chat or completions) into the language of all rooms. One instance a stream.
+ *
+ * Remote engines do not say how long the prompt was before the end, so `prefilled` comes only from those that put
+ * usage on every chunk. A chunk counts as one token until the closing usage corrects the sum. Token ids are −1:
+ * the protocol does not carry them.
+ */
+export class StreamDecoder {
+  /** `[DONE]` came. */
+  done = false
+  readonly #endpoint: string
+  readonly #n: number
+  readonly #calls = new Map<number, Set<number>>()
+  #usage: TokenUsage | undefined
+  #prefilled = false
+  #finished = 0
+  #tokens = 0
+
+  constructor(endpoint: string, n: number) {
+    this.#endpoint = endpoint
+    this.#n = n
+  }
+
+  /** The events in one frame's data. Throws the upstream's error, or `upstream_failed` for what is no chunk. */
+  read(data: string): GenerationEvent[] {
+    if (data === '[DONE]') {
+      this.done = true
+      return []
+    }
+    const chunk = parseChunk(data)
+    if (chunk === undefined) {
+      throw new TokenmillError(
+        'upstream_failed',
+        `The endpoint ${this.#endpoint} sent a malformed event: ${data.slice(0, 120)}`,
+      )
+    }
+    if (chunk.error !== undefined && chunk.error !== null) throw streamError(this.#endpoint, data)
+    this.#usage = readUsage(chunk.usage) ?? this.#usage
+    const events: GenerationEvent[] = []
+    const choices = Array.isArray(chunk.choices) ? chunk.choices : []
+    if (!this.#prefilled && choices.length > 0 && this.#usage !== undefined) {
+      this.#prefilled = true
+      events.push({ type: 'prefilled', promptTokens: this.#usage.promptTokens, cachedTokens: this.#usage.cachedTokens })
+    }
+    for (const choice of choices) this.#readChoice(choice, events)
+    return events
+  }
+
+  /** Usage, once the stream has ended. Throws `upstream_failed` where it ended too early. */
+  end(): GenerationEvent {
+    if (!this.done && this.#finished < this.#n) {
+      throw new TokenmillError('upstream_failed', `The stream of ${this.#endpoint} ended before its last event.`)
+    }
+    return {
+      type: 'usage',
+      usage: this.#usage ?? {
+        promptTokens: 0,
+        cachedTokens: undefined,
+        completionTokens: this.#tokens,
+        reasoningTokens: undefined,
+      },
+    }
+  }
+
+  /** The upstream told its own count: without it the usage is an estimate. */
+  get usageKnown(): boolean {
+    return this.#usage !== undefined
+  }
+
+  #readChoice(choice: ChunkChoice, events: GenerationEvent[]): void {
+    const index = choice.index ?? 0
+    const delta = choice.delta ?? {}
+    const logprobs = readLogprobs(choice.logprobs)
+    const extra = logprobs.length === 0 ? {} : { logprobs }
+    const reasoning = delta.reasoning ?? delta.reasoning_content
+    if (reasoning !== undefined && reasoning !== null && reasoning !== '') {
+      events.push({ type: 'reasoning', index, text: reasoning, tokens: this.#count(logprobs) })
+    }
+    const text = delta.content ?? delta.refusal ?? choice.text
+    if (text !== undefined && text !== null && text !== '') {
+      events.push({ type: 'text', index, text, tokens: this.#count(logprobs), ...extra })
+    }
+    for (const call of delta.tool_calls ?? []) this.#readCall(index, call, events)
+    const reason = finishReason(choice.finish_reason)
+    if (reason === undefined) return
+    this.#finished += 1
+    const stop = choice.stop_reason
+    events.push({
+      type: 'finished',
+      index,
+      reason,
+      ...(stop === undefined || stop === null ? {} : { stopReason: stop }),
+    })
+  }
+
+  #readCall(index: number, piece: ChunkToolCall, events: GenerationEvent[]): void {
+    const call = piece.index ?? 0
+    const known = this.#calls.get(index) ?? new Set<number>()
+    this.#calls.set(index, known)
+    const first = !known.has(call)
+    known.add(call)
+    events.push({
+      type: 'toolCall',
+      index,
+      call,
+      ...(first ? { id: piece.id ?? `call_${index}_${call}`, name: piece.function?.name ?? '' } : {}),
+      arguments: piece.function?.arguments ?? '',
+      tokens: this.#count([]),
+    })
+  }
+
+  #count(logprobs: readonly TokenLogprobs[]): number {
+    const tokens = Math.max(1, logprobs.length)
+    this.#tokens += tokens
+    return tokens
+  }
+}
+
+interface Chunk {
+  readonly choices?: readonly ChunkChoice[]
+  readonly usage?: unknown
+  readonly error?: unknown
+}
+
+interface ChunkChoice {
+  readonly index?: number
+  readonly text?: string | null
+  readonly delta?: {
+    readonly content?: string | null
+    readonly refusal?: string | null
+    readonly reasoning?: string | null
+    readonly reasoning_content?: string | null
+    readonly tool_calls?: readonly ChunkToolCall[] | null
+  }
+  readonly finish_reason?: string | null
+  readonly stop_reason?: string | number | null
+  readonly logprobs?: unknown
+}
+
+interface ChunkToolCall {
+  readonly index?: number
+  readonly id?: string | null
+  readonly function?: { readonly name?: string | null; readonly arguments?: string | null } | null
+}
+
+function parseChunk(data: string): Chunk | undefined {
+  try {
+    const value: unknown = JSON.parse(data)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function finishReason(text: string | null | undefined): FinishReason | undefined {
+  if (text === undefined || text === null) return undefined
+  if (text === 'length') return 'length'
+  if (text === 'tool_calls' || text === 'function_call') return 'toolCalls'
+  if (text === 'content_filter') return 'contentFilter'
+  // `abort` is what engines say of a sequence that they gave up.
+  if (text === 'abort' || text === 'error') {
+    throw new TokenmillError('upstream_failed', `The upstream gave the sequence up (finish reason '${text}').`)
+  }
+  return 'stop'
+}
+
+/** Both forms: chat's list of tokens, and the parallel arrays of completions. */
+function readLogprobs(value: unknown): TokenLogprobs[] {
+  if (typeof value !== 'object' || value === null) return []
+  const chat = value as { content?: readonly ChatLogprob[] | null }
+  if (Array.isArray(chat.content)) {
+    return chat.content.map((entry: ChatLogprob) => ({
+      token: readLogprob(entry),
+      top: (entry.top_logprobs ?? []).map(readLogprob),
+    }))
+  }
+  const old = value as {
+    tokens?: readonly string[]
+    token_logprobs?: readonly (number | null)[]
+    top_logprobs?: readonly (Readonly<Record<string, number>> | null)[] | null
+  }
+  return (old.tokens ?? []).map((token, at) => ({
+    token: readLogprob({ token, logprob: old.token_logprobs?.[at] ?? -Infinity }),
+    top: Object.entries(old.top_logprobs?.[at] ?? {})
+      .map(([text, logprob]) => readLogprob({ token: text, logprob }))
+      .sort((a, b) => b.logprob - a.logprob),
+  }))
+}
+
+interface ChatLogprob {
+  readonly token: string
+  readonly logprob: number
+  readonly bytes?: readonly number[] | null
+  readonly top_logprobs?: readonly ChatLogprob[]
+}
+
+function readLogprob(entry: ChatLogprob): TokenLogprob {
+  const bytes =
+    entry.bytes === undefined || entry.bytes === null ? Buffer.from(entry.token) : Uint8Array.from(entry.bytes)
+  return { id: -1, bytes, logprob: entry.logprob }
+}

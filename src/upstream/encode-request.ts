@@ -1,0 +1,111 @@
+import type { ChatInput, ChatMessage, GenerationRequest, RelayOperation } from '../inference/index.ts'
+import type { Dialect } from './dialect.ts'
+import { TokenmillError } from '../core/index.ts'
+
+/** A generation as an engine's OpenAI path takes it: which one, and the body. Always a stream that ends with usage. */
+export function encodeGeneration(
+  request: GenerationRequest,
+  model: string,
+  dialect: Dialect,
+): { readonly operation: RelayOperation; readonly body: Record<string, unknown> } {
+  const common = {
+    model,
+    stream: true,
+    stream_options: { include_usage: true },
+    ...(request.n === 1 ? {} : { n: request.n }),
+    ...(request.stop.length === 0 ? {} : { stop: request.stop }),
+    ...sampling(request),
+    ...constraint(request),
+    ...dialect.extras(request),
+  }
+  if (request.input.kind !== 'chat') {
+    return {
+      operation: 'completion',
+      body: {
+        ...common,
+        prompt: request.input.kind === 'text' ? request.input.text : request.input.tokens,
+        // Without it this old path stops after 16 tokens.
+        max_tokens: request.maxTokens ?? defaultCompletionTokens,
+        ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+      },
+    }
+  }
+  return {
+    operation: 'chat',
+    body: {
+      ...common,
+      ...chat(request.input.chat, dialect),
+      ...(request.maxTokens === undefined ? {} : { [dialect.maxTokensField]: request.maxTokens }),
+      ...(request.logprobs === undefined ? {} : { logprobs: true, top_logprobs: request.logprobs }),
+    },
+  }
+}
+
+/** For the completions path, which has no "as many as fit": engines cut it to what the context leaves. */
+const defaultCompletionTokens = 4096
+
+function sampling(request: GenerationRequest): Record<string, unknown> {
+  const { sampling } = request
+  return {
+    temperature: sampling.temperature,
+    top_p: sampling.topP,
+    ...(sampling.presencePenalty === 0 ? {} : { presence_penalty: sampling.presencePenalty }),
+    ...(sampling.frequencyPenalty === 0 ? {} : { frequency_penalty: sampling.frequencyPenalty }),
+    ...(sampling.logitBias.size === 0 ? {} : { logit_bias: Object.fromEntries(sampling.logitBias) }),
+    ...(sampling.seed === undefined ? {} : { seed: sampling.seed }),
+  }
+}
+
+function constraint(request: GenerationRequest): Record<string, unknown> {
+  const constraint = request.constraint
+  if (constraint?.kind === 'jsonObject') return { response_format: { type: 'json_object' } }
+  if (constraint?.kind !== 'jsonSchema') return {}
+  const { name, schema, strict } = constraint
+  return { response_format: { type: 'json_schema', json_schema: { name, schema, strict } } }
+}
+
+function chat(input: ChatInput, dialect: Dialect): Record<string, unknown> {
+  const { toolChoice } = input
+  if (input.continueFinalMessage && dialect.continuation === undefined) {
+    const message = `An engine of kind '${dialect.kind}' cannot continue the last message of a chat.`
+    throw new TokenmillError('unsupported', message, { param: 'continue_final_message' })
+  }
+  return {
+    messages: input.messages.map((message) => encodeMessage(message, dialect)),
+    ...(input.tools.length === 0
+      ? {}
+      : {
+          tools: input.tools.map(({ name, description, parameters, strict }) => ({
+            type: 'function',
+            function: { name, description, parameters, ...(strict ? { strict } : {}) },
+          })),
+          tool_choice:
+            toolChoice.kind === 'named' ? { type: 'function', function: { name: toolChoice.name } } : toolChoice.kind,
+          ...(input.parallelToolCalls ? {} : { parallel_tool_calls: false }),
+        }),
+    ...(input.reasoningEffort === undefined ? {} : { reasoning_effort: input.reasoningEffort }),
+    ...(input.continueFinalMessage ? dialect.continuation : {}),
+  }
+}
+
+/** One message in OpenAI's form, as the engine reads it. */
+export function encodeMessage(message: ChatMessage, dialect: Dialect): Record<string, unknown> {
+  return {
+    role: message.role,
+    content: message.content,
+    ...(message.name === undefined ? {} : { name: message.name }),
+    ...(message.toolCallId === undefined ? {} : { tool_call_id: message.toolCallId }),
+    ...(message.toolCalls === undefined
+      ? {}
+      : {
+          tool_calls: message.toolCalls.map((call) => ({
+            id: call.id,
+            type: 'function',
+            function: { name: call.name, arguments: call.arguments },
+          })),
+        }),
+    ...(message.reasoning === undefined
+      ? {}
+      : Object.fromEntries(dialect.reasoningFields.map((field) => [field, message.reasoning]))),
+  }
+}

@@ -1,0 +1,304 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { GenerationEvent, GenerationRequest } from '../inference/index.ts'
+import type { EndpointSettings } from './endpoint.ts'
+import { OpenAiEngine } from './openai-engine.ts'
+import { testSettings } from './testing.ts'
+
+const never = new AbortController().signal
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+type Answer = (body: Record<string, unknown>, response: ServerResponse, request: IncomingMessage) => void
+
+/** An engine of the given kind: its list of models, its health, and the answers that the test gives. */
+async function start(
+  owner: string,
+  answers: Readonly<Record<string, Answer>>,
+  overrides: Partial<EndpointSettings> = {},
+): Promise<{ engine: OpenAiEngine; asked: string[] }> {
+  const asked: string[] = []
+  const all: Readonly<Record<string, Answer>> = {
+    '/v1/models': (_body, response) =>
+      response.end(JSON.stringify({ object: 'list', data: [{ id: 'org/m', owned_by: owner, max_model_len: 512 }] })),
+    '/health': (_body, response) => response.end(),
+    ...answers,
+  }
+  const server = createServer((request, response) => {
+    const path = request.url ?? ''
+    asked.push(path)
+    const pieces: Buffer[] = []
+    request.on('data', (piece: Buffer) => pieces.push(piece))
+    request.on('end', () => {
+      const answer = all[path]
+      const text = Buffer.concat(pieces).toString()
+      if (answer === undefined) response.writeHead(404).end('{"detail":"Not Found"}')
+      else answer(text === '' ? {} : (JSON.parse(text) as Record<string, unknown>), response, request)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)))
+  cleanups.push(() => server.closeAllConnections())
+  const engine = new OpenAiEngine(testSettings(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, overrides))
+  cleanups.push(() => engine.close())
+  await engine.ready(AbortSignal.timeout(5000))
+  return { engine, asked }
+}
+
+function chatRequest(overrides: Partial<GenerationRequest> = {}): GenerationRequest {
+  return {
+    id: 'r1',
+    model: 'alias',
+    input: {
+      kind: 'chat',
+      chat: {
+        messages: [{ role: 'user', content: 'Hi' }],
+        tools: [],
+        toolChoice: { kind: 'auto' },
+        parallelToolCalls: true,
+        reasoningEffort: undefined,
+        templateVariables: {},
+        continueFinalMessage: false,
+      },
+    },
+    n: 1,
+    maxTokens: 9,
+    stop: [],
+    ignoreEos: false,
+    sampling: {
+      temperature: 0,
+      topP: 1,
+      topK: 0,
+      minP: 0,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      repetitionPenalty: 1,
+      logitBias: new Map(),
+      seed: undefined,
+    },
+    logprobs: undefined,
+    promptLogprobs: undefined,
+    constraint: undefined,
+    deadlineMs: undefined,
+    affinityKey: undefined,
+    ...overrides,
+  }
+}
+
+const stream =
+  (...chunks: readonly unknown[]): Answer =>
+  (_body, response) => {
+    response.setHeader('content-type', 'text/event-stream')
+    for (const chunk of chunks) response.write(`data: ${typeof chunk === 'string' ? chunk : JSON.stringify(chunk)}\n\n`)
+    response.end()
+  }
+
+const chunk = (delta: object, finish: string | null = null) => ({
+  choices: [{ index: 0, delta, finish_reason: finish }],
+})
+
+async function collect(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {
+  const all: GenerationEvent[] = []
+  for await (const event of events) all.push(event)
+  return all
+}
+
+describe('OpenAiEngine', () => {
+  it.each([
+    ['vllm', 'vllm', {}],
+    ['sglang', 'sglang', {}],
+    ['llamacpp', 'llama-server', {}],
+    ['tensorrt_llm', 'trtllm', {}],
+    ['tokenmill', 'tokenmill', {}],
+    ['someone', 'openai', {}],
+    ['someone', 'vllm', { '/version': '{"version":"0.11"}' }],
+    ['someone', 'sglang', { '/get_model_info': '{"model_path":"x"}' }],
+    ['someone', 'llama-server', { '/props': '{"default_generation_settings":{}}' }],
+  ])('finds out that models owned by %s, with %s pages, are served by it', async (owner, kind, pages) => {
+    const answers = Object.fromEntries(
+      Object.entries(pages).map(([path, body]): [string, Answer] => [path, (_body, response) => response.end(body)]),
+    )
+    const { engine } = await start(owner, answers)
+    expect(engine.kind).toBe(kind)
+    expect(engine.models()).toMatchObject([{ name: 'org/m', contextTokens: 512 }])
+    expect(engine.status().state).toBe('ready')
+  })
+
+  it('generates: text, thinking, tool calls, the end and usage, in the language of all rooms', async () => {
+    let sent: Record<string, unknown> = {}
+    const answer = stream(
+      chunk({ role: 'assistant', content: '' }),
+      chunk({ reasoning: 'hm' }),
+      chunk({ content: 'Héllo' }),
+      chunk({ tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'f', arguments: '' } }] }),
+      chunk({ tool_calls: [{ index: 0, function: { arguments: '{"a":1}' } }] }),
+      chunk({}, 'tool_calls'),
+      { choices: [], usage: { prompt_tokens: 4, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 2 } } },
+      '[DONE]',
+    )
+    const { engine } = await start('vllm', {
+      '/v1/chat/completions': (body, response, request) => {
+        sent = body
+        answer(body, response, request)
+      },
+    })
+    expect(await collect(engine.generate(chatRequest(), never))).toEqual([
+      { type: 'reasoning', index: 0, text: 'hm', tokens: 1 },
+      { type: 'text', index: 0, text: 'Héllo', tokens: 1 },
+      { type: 'toolCall', index: 0, call: 0, id: 'c1', name: 'f', arguments: '', tokens: 1 },
+      { type: 'toolCall', index: 0, call: 0, arguments: '{"a":1}', tokens: 1 },
+      { type: 'finished', index: 0, reason: 'toolCalls' },
+      {
+        type: 'usage',
+        usage: { promptTokens: 4, completionTokens: 5, cachedTokens: 2, reasoningTokens: undefined },
+      },
+    ])
+    expect(sent).toEqual({
+      model: 'org/m',
+      messages: [{ role: 'user', content: 'Hi' }],
+      stream: true,
+      stream_options: { include_usage: true },
+      temperature: 0,
+      top_p: 1,
+      max_tokens: 9,
+    })
+  })
+
+  it.each([
+    ['vllm', { continue_final_message: true, add_generation_prompt: false, top_k: 5, repetition_penalty: 1.5 }],
+    ['sglang', { continue_final_message: true, top_k: 5, repetition_penalty: 1.5 }],
+    ['llamacpp', { top_k: 5, repeat_penalty: 1.5 }],
+  ])('continues a message and names the extras as %s does', async (owner, expected) => {
+    let sent: Record<string, unknown> = {}
+    const { engine } = await start(owner, {
+      '/v1/chat/completions': (body, response, request) => {
+        sent = body
+        stream(chunk({ content: 'x' }, 'stop'))(body, response, request)
+      },
+    })
+    const base = chatRequest()
+    const input = base.input.kind === 'chat' ? base.input.chat : undefined
+    if (input === undefined) throw new Error('no chat')
+    await collect(
+      engine.generate(
+        chatRequest({
+          input: { kind: 'chat', chat: { ...input, continueFinalMessage: true } },
+          sampling: { ...base.sampling, topK: 5, repetitionPenalty: 1.5 },
+        }),
+        never,
+      ),
+    )
+    expect(sent).toMatchObject(expected)
+    expect(sent).not.toHaveProperty('priority')
+  })
+
+  it('refuses for a plain provider what it would silently ignore', async () => {
+    const { engine } = await start('someone', {})
+    const request = chatRequest({ sampling: { ...chatRequest().sampling, topK: 5 } })
+    await expect(collect(engine.generate(request, never))).rejects.toMatchObject({
+      code: 'unsupported',
+      details: { param: 'top_k' },
+    })
+  })
+
+  it('fails a stream that ends too early, and passes an error event on', async () => {
+    const { engine } = await start('vllm', {
+      '/v1/chat/completions': (body, response, request) =>
+        body['max_tokens'] === 9
+          ? stream(chunk({ content: 'x' }))(body, response, request)
+          : stream(chunk({ content: 'x' }), { error: { message: 'died', code: 500 } })(body, response, request),
+    })
+    await expect(collect(engine.generate(chatRequest(), never))).rejects.toMatchObject({ code: 'upstream_failed' })
+    await expect(collect(engine.generate(chatRequest({ maxTokens: 8 }), never))).rejects.toThrow(/died/)
+  })
+
+  it('cancels upstream when the reader leaves early', async () => {
+    let closed: () => void = () => undefined
+    const gone = new Promise<void>((resolve) => (closed = resolve))
+    const { engine } = await start('vllm', {
+      '/v1/chat/completions': (_body, response) => {
+        response.write(`data: ${JSON.stringify(chunk({ content: 'x' }))}\n\n`)
+        response.on('close', closed)
+      },
+    })
+    for await (const event of engine.generate(chatRequest(), never)) {
+      expect(event.type).toBe('text')
+      break
+    }
+    await gone
+  })
+
+  it('gives a generation up at its deadline', async () => {
+    const { engine } = await start('vllm', { '/v1/chat/completions': () => undefined })
+    await expect(collect(engine.generate(chatRequest({ deadlineMs: 30 }), never))).rejects.toMatchObject({
+      code: 'deadline_exceeded',
+    })
+  })
+
+  it('passes a priority on only to engines that were started for it, in the order that they use', async () => {
+    const seen: unknown[] = []
+    const answer: Answer = (body, response) => {
+      seen.push(body['priority'])
+      response.end('{}')
+    }
+    const body = Buffer.from('{"model":"m"}')
+    for (const [owner, priority] of [
+      ['vllm', true],
+      ['sglang', true],
+      ['vllm', false],
+      ['llamacpp', true],
+    ] as const) {
+      const { engine } = await start(owner, { '/v1/chat/completions': answer }, { priority })
+      const sink = { begin: () => undefined, data: () => undefined }
+      await engine.relay({ id: 'r', operation: 'chat', body, priority: 3 }, sink, never)
+    }
+    expect(seen).toEqual([3, -3, undefined, undefined])
+  })
+
+  it('tokenizes, embeds and reranks in the words of each engine', async () => {
+    const { engine } = await start('llamacpp', {
+      '/tokenize': (body, response) => {
+        expect(body).toMatchObject({ content: 'ab', add_special: true })
+        response.end('{"tokens":[1,{"id":2,"piece":"b"}]}')
+      },
+      '/detokenize': (_body, response) => response.end('{"content":"ab"}'),
+      '/v1/embeddings': (_body, response) =>
+        response.end(
+          '{"data":[{"index":1,"embedding":[0,2]},{"index":0,"embedding":[3,4]}],"usage":{"prompt_tokens":3}}',
+        ),
+      '/v1/rerank': (_body, response) =>
+        response.end('{"results":[{"index":1,"relevance_score":0.9},{"index":0,"relevance_score":0.1}]}'),
+    })
+    const text = { kind: 'text', text: 'ab', addSpecialTokens: true } as const
+    expect(await engine.tokenize('m', text, never)).toEqual([1, 2])
+    expect(await engine.detokenize('m', [1, 2], never)).toBe('ab')
+    const embedded = await engine.embed({ id: 'e', model: 'm', inputs: ['a', 'b'], dimensions: undefined }, never)
+    expect(embedded.promptTokens).toBe(3)
+    expect(embedded.vectors.map((vector) => Array.from(vector, (value) => Number(value.toFixed(6))))).toEqual([
+      [0.6, 0.8],
+      [0, 1],
+    ])
+    const ranked = await engine.rerank({ id: 'r', model: 'm', query: 'q', documents: ['a', 'b'] }, never)
+    expect(ranked.scores).toEqual([0.1, 0.9])
+  })
+
+  it('asks only for paths of its dialect', async () => {
+    const { engine, asked } = await start('someone', {})
+    await expect(engine.rerank({ id: 'r', model: 'm', query: 'q', documents: [] }, never)).rejects.toMatchObject({
+      code: 'unsupported',
+    })
+    expect(engine.relays('rerank')).toBe(false)
+    expect(asked.filter((path) => path.includes('rerank'))).toEqual([])
+  })
+
+  it('says that it is unavailable when its checks fail, with the reason', async () => {
+    const engine = new OpenAiEngine(testSettings('http://127.0.0.1:1'))
+    cleanups.push(() => engine.close())
+    await expect(engine.ready(AbortSignal.timeout(5000))).rejects.toThrow(/refuses connections/)
+    expect(engine.status().state).toBe('unavailable')
+    await expect(collect(engine.generate(chatRequest(), never))).rejects.toMatchObject({ code: 'unavailable' })
+  })
+})

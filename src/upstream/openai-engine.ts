@@ -1,0 +1,234 @@
+import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import type {
+  EmbeddingRequest,
+  EmbeddingResult,
+  Engine,
+  EngineModel,
+  EngineStatus,
+  GenerationEvent,
+  GenerationRequest,
+  RelayOperation,
+  RelayRequest,
+  RelaySink,
+  RerankRequest,
+  RerankResult,
+  TokenizeInput,
+} from '../inference/index.ts'
+import { SseReader, upstreamError } from '../protocol/index.ts'
+import { StreamDecoder } from './decode-stream.ts'
+import type { Dialect } from './dialect.ts'
+import { dialects } from './dialects/index.ts'
+import { encodeGeneration, encodeMessage } from './encode-request.ts'
+import { EndpointWatch } from './endpoint-watch.ts'
+import type { EndpointSettings } from './endpoint.ts'
+import { EventChannel } from './event-channel.ts'
+import { EndpointHttp } from './http.ts'
+import { readEmbeddings, readScores, readText, readTokens } from './read-answer.ts'
+
+/** Events held between the upstream and a slow reader before the upstream is paused. */
+const eventHighWater = 64
+
+/**
+ * An engine behind OpenAI's HTTP API. Watches its endpoint from the start; speaks only the paths of its dialect.
+ * Owns its connections: `close` ends them, and with them everything that runs.
+ */
+export class OpenAiEngine implements Engine {
+  readonly endpoint: string
+  readonly #settings: EndpointSettings
+  readonly #http: EndpointHttp
+  readonly #watch: EndpointWatch
+  #closed = false
+  #running = 0
+
+  constructor(settings: EndpointSettings, clock: Clock = systemClock) {
+    if (settings.engine === 'triton') throw new TypeError('Triton has an adapter of its own.')
+    this.#settings = settings
+    this.#http = new EndpointHttp(settings)
+    this.endpoint = this.#http.name
+    const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
+    this.#watch = new EndpointWatch(this.#http, dialect, settings.limits, clock)
+    this.#watch.start()
+  }
+
+  /** The kind of engine found there; undefined until it has answered. */
+  get kind(): Dialect['kind'] | undefined {
+    return this.#watch.dialect?.kind
+  }
+
+  models(): readonly EngineModel[] {
+    const { model } = this.#settings
+    if (model === undefined) return this.#watch.models
+    const listed = this.#watch.models.find((entry) => entry.name === model)
+    return [listed ?? { name: model, parent: undefined, contextTokens: undefined, root: model }]
+  }
+
+  status(): EngineStatus {
+    const { load, loadAgeMs } = this.#watch
+    return {
+      state: this.#closed ? 'closed' : this.#watch.state,
+      loadProgress: this.#watch.state === 'loading' ? 0 : 1,
+      running: load.running ?? this.#running,
+      waiting: load.waiting ?? 0,
+      kvCacheUsage: load.kvCacheUsage,
+      prefixCache: load.prefixCache,
+      preemptions: load.preemptions,
+      ageMs: loadAgeMs,
+    }
+  }
+
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#watch.ready(signal)
+  }
+
+  relays(operation: RelayOperation): boolean {
+    return this.#watch.dialect?.paths[operation] !== undefined
+  }
+
+  async relay(request: RelayRequest, sink: RelaySink, signal: AbortSignal): Promise<void> {
+    const dialect = this.#dialect()
+    const path = this.#path(dialect, request.operation)
+    const headers: Record<string, string> = { 'x-request-id': request.id }
+    if (request.traceParent !== undefined) headers['traceparent'] = request.traceParent
+    const body = this.#withPriority(request, dialect)
+    this.#running += 1
+    try {
+      await this.#http.stream({ method: 'POST', path, body, headers }, sink, signal)
+    } finally {
+      this.#running -= 1
+    }
+  }
+
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    const dialect = this.#dialect()
+    const { operation, body } = encodeGeneration(request, this.#modelName(request.model), dialect)
+    const decoder = new StreamDecoder(this.endpoint, request.n)
+    const reader = new SseReader({ maxEventBytes: this.#settings.limits.maxSseFrameBytes })
+    const channel = new EventChannel(eventHighWater)
+    // Fires when the reader leaves early or the deadline passes; the client's own signal is linked in `relay`.
+    const given = new AbortController()
+    const deadline = startDeadline(request.deadlineMs, given)
+    const sink: RelaySink = {
+      begin: (_head, flow) => channel.attach(flow),
+      data: (chunk) => reader.push(chunk, (event) => channel.push(decoder.read(event.data))),
+    }
+    const relayed: RelayRequest = { id: request.id, operation, body: Buffer.from(JSON.stringify(body)) }
+    void this.relay(relayed, sink, AbortSignal.any([signal, given.signal])).then(
+      () => channel.end(),
+      (error: unknown) => channel.end(error),
+    )
+    try {
+      yield* channel.read()
+      yield decoder.end()
+    } finally {
+      clearTimeout(deadline)
+      given.abort()
+    }
+  }
+
+  async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
+    const dialect = this.#dialect()
+    const tokenizer = dialect.tokenizer ?? this.#lacks('tokenize')
+    const path = this.#path(dialect, 'tokenize')
+    const name = this.#modelName(model)
+    if (input.kind === 'text') {
+      return readTokens(
+        await this.#post(path, tokenizer.tokenizeText(name, input.text, input.addSpecialTokens), signal),
+      )
+    }
+    const messages = input.chat.messages.map((message) => encodeMessage(message, dialect))
+    if (tokenizer.chat === 'messages') return readTokens(await this.#post(path, { model: name, messages }, signal))
+    const text = readText(await this.#post(tokenizer.chat.renderPath, { messages }, signal), 'prompt')
+    return readTokens(await this.#post(path, tokenizer.tokenizeText(name, text, true), signal))
+  }
+
+  async detokenize(model: string, tokens: readonly number[], signal: AbortSignal): Promise<string> {
+    const dialect = this.#dialect()
+    const tokenizer = dialect.tokenizer ?? this.#lacks('detokenize')
+    const body = tokenizer.detokenize(this.#modelName(model), tokens)
+    return readText(await this.#post(this.#path(dialect, 'detokenize'), body, signal), tokenizer.textField)
+  }
+
+  async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
+    const { inputs, dimensions } = request
+    const body = {
+      model: this.#modelName(request.model),
+      input: inputs,
+      encoding_format: 'float',
+      ...(dimensions === undefined ? {} : { dimensions }),
+    }
+    return readEmbeddings(await this.#post(this.#path(this.#dialect(), 'embedding'), body, signal), inputs.length)
+  }
+
+  async rerank(request: RerankRequest, signal: AbortSignal): Promise<RerankResult> {
+    const { query, documents } = request
+    const body = { model: this.#modelName(request.model), query, documents }
+    return readScores(await this.#post(this.#path(this.#dialect(), 'rerank'), body, signal), documents.length)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#watch.stop()
+    this.#closed = true
+    await this.#http.close()
+  }
+
+  /** Posts JSON and gives the parsed answer. Throws the error of an answer outside 2xx. */
+  async #post(path: string, value: unknown, signal: AbortSignal): Promise<unknown> {
+    const { maxAnswerBytes } = this.#settings.limits
+    const call = { method: 'POST', path, body: JSON.stringify(value), maxBytes: maxAnswerBytes } as const
+    const answer = await this.#http.fetch(call, signal)
+    if (answer.status !== 200) throw upstreamError(this.endpoint, answer.status, answer.body.toString(), undefined)
+    try {
+      return JSON.parse(answer.body.toString())
+    } catch {
+      throw new TokenmillError(
+        'upstream_failed',
+        `The endpoint ${this.endpoint} answered ${path} with something other than JSON.`,
+      )
+    }
+  }
+
+  #dialect(): Dialect {
+    if (this.#closed) throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} was closed.`)
+    const { dialect, lastError } = this.#watch
+    if (dialect !== undefined) return dialect
+    const why = lastError === undefined ? 'it has not answered yet' : lastError.message
+    throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} is not known to be any engine: ${why}`)
+  }
+
+  #path(dialect: Dialect, operation: RelayOperation): string {
+    return dialect.paths[operation] ?? this.#lacks(operation)
+  }
+
+  #lacks(operation: string): never {
+    throw new TokenmillError(
+      'unsupported',
+      `The engine at ${this.endpoint} (${this.kind ?? 'unknown'}) has no ${operation}.`,
+    )
+  }
+
+  /** The configured name; else the one asked for if the endpoint lists it, else its first. */
+  #modelName(asked: string): string {
+    if (this.#settings.model !== undefined) return this.#settings.model
+    const listed = this.#watch.models
+    return listed.some((model) => model.name === asked) ? asked : (listed[0]?.name ?? asked)
+  }
+
+  #withPriority(request: RelayRequest, dialect: Dialect): Uint8Array {
+    if (request.priority === undefined || request.priority === 0) return request.body
+    if (!this.#settings.priority || dialect.priorityOrder === undefined) return request.body
+    const value = dialect.priorityOrder === 'lowerFirst' ? request.priority : -request.priority
+    const bytes = Buffer.from(request.body.buffer, request.body.byteOffset, request.body.byteLength)
+    const opening = bytes.indexOf(0x7b) + 1
+    return Buffer.concat([bytes.subarray(0, opening), Buffer.from(`"priority":${value},`), bytes.subarray(opening)])
+  }
+}
+
+function startDeadline(deadlineMs: number | undefined, controller: AbortController): NodeJS.Timeout | undefined {
+  if (deadlineMs === undefined) return undefined
+  return setTimeout(() => {
+    controller.abort(
+      new TokenmillError('deadline_exceeded', `The generation did not end within its deadline of ${deadlineMs} ms.`),
+    )
+  }, deadlineMs)
+}

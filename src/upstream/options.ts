@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { defineOptions } from '../core/index.ts'
+
+const milliseconds = z.coerce.number().int().min(1).max(86_400_000)
+const bytes = z.coerce.number().int().min(1024)
+
+/** Limits and periods of everything that speaks to a remote engine. */
+export const upstreamOptions = defineOptions({
+  connectMs: {
+    schema: milliseconds,
+    default: 2_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: 'Most time to open a connection to an endpoint, TLS included',
+    reason:
+      'a connection within a data centre takes 1 ms, across the world 300; beyond two seconds another replica is better',
+  },
+  idleMs: {
+    schema: milliseconds,
+    default: 120_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: 'Longest silence of an endpoint within an answer',
+    reason: 'a preempted sequence may wait for a minute for its KV blocks; a dead host must not hold a stream for ever',
+  },
+  keepAliveMs: {
+    schema: milliseconds,
+    default: 4_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: 'How long an idle connection to an endpoint is kept',
+    reason:
+      'below the five seconds after which uvicorn, the server of vLLM and SGLang, closes: no request meets a closing socket',
+  },
+  maxConnections: {
+    schema: z.coerce.number().int().min(1).max(65_535),
+    default: 2_048,
+    value: '<n>',
+    unit: 'connections',
+    help: 'Most connections to one endpoint',
+    reason: 'more requests than an engine runs at once; far below the file descriptors of a process',
+  },
+  probeIntervalMs: {
+    schema: milliseconds,
+    default: 2_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: 'Time between two health checks of an endpoint',
+    reason: 'a dead replica is noticed by its own traffic first; the check is for idle ones and for coming back',
+  },
+  probeTimeoutMs: {
+    schema: milliseconds,
+    default: 2_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: 'Longest wait for the answer of a health check or a metrics page',
+    reason: 'a Python server under full load answers late, not never',
+  },
+  unhealthyAfter: {
+    schema: z.coerce.number().int().min(1).max(100),
+    default: 2,
+    value: '<n>',
+    unit: 'checks',
+    help: 'Failed checks in a row after which an endpoint gets no requests',
+    reason: 'one lost packet is no outage',
+  },
+  scrapeIntervalMs: {
+    schema: milliseconds,
+    default: 1_000,
+    value: '<ms>',
+    unit: 'ms',
+    help: "Time between two readings of an endpoint's metrics",
+    reason:
+      'in-flight requests are counted here at dispatch; 50 ms from many gateways is known to overload Python servers',
+  },
+  maxMetricsBytes: {
+    schema: bytes,
+    default: 4 * 1024 * 1024,
+    value: '<bytes>',
+    unit: 'bytes',
+    help: 'Largest metrics page, health answer or list of models that is read',
+    reason: "vLLM's page is about 100 kB; with many adapters a few times that",
+  },
+  maxErrorBodyBytes: {
+    schema: bytes,
+    default: 64 * 1024,
+    value: '<bytes>',
+    unit: 'bytes',
+    help: 'Most that is read of the body of an error',
+    reason: 'holds any stack trace; a proxy that answers with a film is cut off',
+  },
+  maxSseFrameBytes: {
+    schema: bytes,
+    default: 4 * 1024 * 1024,
+    value: '<bytes>',
+    unit: 'bytes',
+    help: 'Largest single event of a stream',
+    reason: 'prompt log-probabilities of a long prompt come in one event of a few MB',
+  },
+  maxAnswerBytes: {
+    schema: bytes,
+    default: 64 * 1024 * 1024,
+    value: '<bytes>',
+    unit: 'bytes',
+    help: 'Largest answer that is not a stream',
+    reason: '2,048 embeddings of 4,096 numbers as base64 are 45 MB',
+  },
+})
