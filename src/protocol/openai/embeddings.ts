@@ -1,0 +1,65 @@
+import type { EmbeddingResult } from '../../inference/index.ts'
+import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
+import type { ProtocolLimits } from '../limits.ts'
+import { readTokens } from './completion-request.ts'
+
+/** POST /v1/embeddings. */
+export interface EmbeddingCall {
+  readonly model: string | undefined
+  readonly inputs: readonly (string | readonly number[])[]
+  readonly dimensions: number | undefined
+  /** base64 is what the official client libraries ask for: little-endian float32. */
+  readonly encoding: 'float' | 'base64'
+}
+
+export function parseEmbeddingCall(body: Fields, limits: ProtocolLimits): EmbeddingCall {
+  return {
+    model: body.string('model'),
+    inputs: readInputs(body, limits),
+    dimensions: body.integer('dimensions', 1, 65_536),
+    encoding: body.word('encoding_format', ['float', 'base64']) ?? 'float',
+  }
+}
+
+function readInputs(body: Fields, limits: ProtocolLimits): (string | readonly number[])[] {
+  const raw = body.raw('input')
+  if (raw === undefined) throw invalid('input', 'is missing; it must be a string, an array of strings, or token ids.')
+  if (typeof raw === 'string') return [notEmpty(raw, 'input')]
+  const entries = body.requiredArray('input')
+  if (entries.length === 0) throw invalid('input', 'is empty; it must hold at least one text or token.')
+  if (typeof entries[0] === 'number') return [readTokens(entries, 'input')]
+  const limit = { name: 'maxEmbeddingInputs', maximum: limits.maxEmbeddingInputs, unit: 'inputs' }
+  checkLength(entries.length, 'input', limit)
+  return entries.map((entry, index) => {
+    const path = `input[${index}]`
+    if (typeof entry === 'string') return notEmpty(entry, path)
+    if (!Array.isArray(entry)) throw wrongType(path, entry, 'a string or an array of token ids')
+    if (entry.length === 0) throw invalid(path, 'is empty; it must hold at least one token.')
+    return readTokens(entry, path)
+  })
+}
+
+function notEmpty(text: string, path: string): string {
+  if (text === '') throw invalid(path, 'is empty; it must have at least one character.')
+  return text
+}
+
+export function toEmbeddingAnswer(result: EmbeddingResult, call: EmbeddingCall, model: string): object {
+  return {
+    object: 'list',
+    data: result.vectors.map((vector, index) => ({
+      object: 'embedding',
+      index,
+      embedding: call.encoding === 'base64' ? toBase64(vector) : [...vector],
+    })),
+    model,
+    usage: { prompt_tokens: result.promptTokens, total_tokens: result.promptTokens },
+  }
+}
+
+/** Float32, little-endian whatever this machine is. */
+function toBase64(vector: Float32Array): string {
+  const bytes = Buffer.alloc(vector.length * 4)
+  for (let index = 0; index < vector.length; index += 1) bytes.writeFloatLE(vector[index] ?? 0, index * 4)
+  return bytes.toString('base64')
+}

@@ -1,0 +1,82 @@
+import type { ChatMessage, ToolCall } from '../../inference/index.ts'
+import { Fields, invalid, unsupported, wrongType } from '../fields.ts'
+import type { ProtocolLimits } from '../limits.ts'
+
+/** The chat so far. Content parts are joined: the templates of text models take one text a message. */
+export function readMessages(body: Fields, limits: ProtocolLimits): readonly ChatMessage[] {
+  const limit = { name: 'maxMessages', maximum: limits.maxMessages, unit: 'messages' }
+  const messages = body.requiredArray('messages', limit)
+  if (messages.length === 0) throw invalid('messages', 'is empty; it must hold at least one message.')
+  return messages.map((message, index) => readMessage(Fields.of(message, `messages[${index}]`)))
+}
+
+function readMessage(message: Fields): ChatMessage {
+  const role = message.word('role', ['system', 'developer', 'user', 'assistant', 'tool', 'function'])
+  if (role === undefined) {
+    throw invalid(message.path('role'), 'is missing; it must be "system", "developer", "user", "assistant" or "tool".')
+  }
+  if (role === 'function') message.refuse('role', 'functions became tools; send role "tool" with tool_call_id.')
+  if (message.has('function_call')) message.refuse('function_call', 'functions became tools; send tool_calls.')
+  if (message.has('audio')) message.refuse('audio', 'this endpoint reads text only.')
+
+  const toolCalls = role === 'assistant' ? readToolCalls(message) : undefined
+  const content = readContent(message)
+  if (content === undefined && toolCalls === undefined) {
+    throw invalid(message.path('content'), 'is missing; it must be a string or an array of text parts.')
+  }
+  const reasoning = message.string('reasoning') ?? message.string('reasoning_content')
+  const name = message.string('name')
+  return {
+    role,
+    content: content ?? '',
+    ...(reasoning === undefined || reasoning === '' ? {} : { reasoning }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(role === 'tool' ? { toolCallId: message.requiredString('tool_call_id') } : {}),
+    ...(name === undefined ? {} : { name }),
+  }
+}
+
+function readContent(message: Fields): string | undefined {
+  const content = message.raw('content')
+  if (content === undefined || typeof content === 'string') return content
+  if (!Array.isArray(content)) {
+    throw wrongType(message.path('content'), content, 'a string or an array of text parts')
+  }
+  return content.map((part, index) => readPart(Fields.of(part, `${message.path('content')}[${index}]`))).join('')
+}
+
+function readPart(part: Fields): string {
+  const type = part.requiredString('type')
+  switch (type) {
+    case 'text':
+    case 'input_text':
+    case 'output_text':
+      return part.requiredString('text')
+    case 'refusal':
+      return part.requiredString('refusal')
+    default:
+      throw unsupported(
+        part.path('type').replace(/\.type$/, ''),
+        `parts of type ${JSON.stringify(type)}; this endpoint reads text only.`,
+      )
+  }
+}
+
+function readToolCalls(message: Fields): readonly ToolCall[] | undefined {
+  const calls = message.array('tool_calls')
+  if (calls === undefined || calls.length === 0) return undefined
+  return calls.map((call, index) => {
+    const fields = Fields.of(call, `${message.path('tool_calls')}[${index}]`)
+    const type = fields.string('type') ?? 'function'
+    if (type !== 'function') fields.refuse('type', 'only calls of functions are read.')
+    const called = fields.requiredObject('function')
+    const args = called.raw('arguments')
+    return {
+      id: fields.requiredString('id'),
+      name: called.requiredString('name'),
+      // Text in OpenAI's shape; some clients send the object itself.
+      arguments:
+        typeof args === 'object' && args !== null ? JSON.stringify(args) : (called.string('arguments') ?? '{}'),
+    }
+  })
+}
