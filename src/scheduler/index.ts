@@ -1,0 +1,1 @@
+export { Admission, type AdmissionSettings, type Permit } from './admission.ts'

@@ -1,0 +1,3 @@
+export { createLogger, logRecord, type Logger, type LogTarget } from './logs.ts'
+export { Metrics, type ModelGauges } from './metrics.ts'
+export { RequestAccount, type RequestFacts, type TokenObserver } from './request-account.ts'

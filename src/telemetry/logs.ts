@@ -1,0 +1,38 @@
+import { pino, type Logger } from 'pino'
+import type { UsageRecord } from '../inference/index.ts'
+import type { LogLevel } from './options.ts'
+
+export type { Logger } from 'pino'
+
+/** Where log lines go: standard error, usually. Writes are not awaited. */
+export interface LogTarget {
+  write(line: string): unknown
+  readonly isTTY?: boolean
+}
+
+/** JSON lines for machines; at a terminal, short lines for people. Header and body contents are never logged. */
+export function createLogger(level: LogLevel, target: LogTarget): Logger {
+  const stream = target.isTTY === true ? { write: (line: string) => target.write(toTerminalLine(line)) } : target
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream)
+}
+
+/** One access line a request, made from its record alone. */
+export function logRecord(logger: Logger, record: UsageRecord): void {
+  const round = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms * 10) / 10)
+  const { ttftMs, tpotMs, stallMs, durationMs, admittedAfterMs, receivedAtMs: _, tokensEstimated: __, ...rest } = record
+  const times = {
+    admittedAfterMs: round(admittedAfterMs),
+    ttftMs: round(ttftMs),
+    tpotMs: round(tpotMs),
+    stallMs: round(stallMs),
+    durationMs: round(durationMs),
+  }
+  logger[record.outcome === 'failed' ? 'error' : 'info']({ ...rest, ...times }, 'request')
+}
+
+/** `10:02:03 info request operation="POST /v1/…" model="nano" …` */
+function toTerminalLine(line: string): string {
+  const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const pairs = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return `${String(time).slice(11, 19)} ${String(level)} ${[String(msg), ...pairs].join(' ')}\n`
+}
