@@ -34,6 +34,8 @@ export interface GenerationEncoder {
   readonly contentType: string
   /** May be written at any time between two events, and means nothing: an SSE comment, or JSON whitespace. */
   readonly keepAlive: string
+  /** An error may follow the head within this format. Where false, a broken answer must be cut off. */
+  readonly carriesErrors: boolean
   /** What an event of the draft at `prompt` adds to the answer; may be empty. */
   event(prompt: number, event: GenerationEvent): string
   /** The rest, once every draft has ended. */

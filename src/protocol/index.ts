@@ -12,6 +12,7 @@ export type { ProtocolLimits } from './limits.ts'
 export { parseChatCall } from './openai/chat-request.ts'
 export { parseCompletionCall } from './openai/completion-request.ts'
 export { parseEmbeddingCall, toEmbeddingAnswer, type EmbeddingCall } from './openai/embeddings.ts'
+export { toFinishReason } from './openai/finish-reason.ts'
 export { toOpenAiModel, type ListedModel } from './openai/models.ts'
 export { parseRerankCall, toRerankAnswer, type RerankCall } from './openai/rerank.ts'
 export {

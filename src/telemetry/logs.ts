@@ -13,7 +13,15 @@ export interface LogTarget {
 /** JSON lines for machines; at a terminal, short lines for people. Header and body contents are never logged. */
 export function createLogger(level: LogLevel, target: LogTarget): Logger {
   const stream = target.isTTY === true ? { write: (line: string) => target.write(toTerminalLine(line)) } : target
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream)
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  )
 }
 
 /** One access line a request, made from its record alone. */
@@ -33,6 +41,8 @@ export function logRecord(logger: Logger, record: UsageRecord): void {
 /** `10:02:03 info request operation="POST /v1/…" model="nano" …` */
 function toTerminalLine(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
-  const pairs = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const pairs = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   return `${String(time).slice(11, 19)} ${String(level)} ${[String(msg), ...pairs].join(' ')}\n`
 }

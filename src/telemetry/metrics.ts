@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { EngineStatus, UsageRecord } from '../inference/index.ts'
 import { gapBuckets, overheadBuckets, requestBuckets, ttftBuckets } from './buckets.ts'
@@ -20,18 +20,26 @@ export interface ModelGauges {
 export class Metrics {
   readonly #registry = new Registry()
   readonly #models: () => readonly ModelGauges[]
-  readonly #eventLoop: IntervalHistogram
+  readonly #eventLoop: ReturnType<typeof monitorEventLoopDelay>
   readonly #observers = new Map<string, TokenObserver>()
 
   readonly #ttft = this.#histogram('vllm:time_to_first_token_seconds', 'Request received to first token', ttftBuckets)
-  readonly #itl = this.#histogram('vllm:inter_token_latency_seconds', 'Gap between two tokens of a sequence', gapBuckets)
+  readonly #itl = this.#histogram(
+    'vllm:inter_token_latency_seconds',
+    'Gap between two tokens of a sequence',
+    gapBuckets,
+  )
   readonly #tpot = this.#histogram(
     'vllm:request_time_per_output_token_seconds',
     'Mean time for each output token after the first, by request',
     gapBuckets,
   )
   readonly #e2e = this.#histogram('vllm:e2e_request_latency_seconds', 'Request received to last byte', requestBuckets)
-  readonly #queueTime = this.#histogram('vllm:request_queue_time_seconds', 'Wait for a place at the engine', requestBuckets)
+  readonly #queueTime = this.#histogram(
+    'vllm:request_queue_time_seconds',
+    'Wait for a place at the engine',
+    requestBuckets,
+  )
   readonly #overhead = this.#histogram(
     'tokenmill_request_overhead_seconds',
     "The server's own share: request received to the engine's call, less the wait in the queue",
@@ -39,7 +47,10 @@ export class Metrics {
   )
   readonly #promptTokens = this.#counter('vllm:prompt_tokens_total', 'Prompt tokens of all requests', ['model_name'])
   readonly #generationTokens = this.#counter('vllm:generation_tokens_total', 'Generated tokens', ['model_name'])
-  readonly #success = this.#counter('vllm:request_success_total', 'Choices that ended of themselves', ['model_name', 'finished_reason'])
+  readonly #success = this.#counter('vllm:request_success_total', 'Choices that ended of themselves', [
+    'model_name',
+    'finished_reason',
+  ])
   readonly #requests = this.#counter('tokenmill_requests_total', 'Requests by how they ended', [
     'model_name',
     'operation',
@@ -111,6 +122,11 @@ export class Metrics {
     this.#eventLoop.disable()
   }
 
+  /** Metrics whose value is read when somebody asks. */
+  #add(metric: Gauge | Counter): void {
+    this.#registry.registerMetric(metric)
+  }
+
   #histogram(name: string, help: string, buckets: readonly number[]): Histogram<'model_name'> {
     return new Histogram({ name, help, labelNames: ['model_name'], buckets: [...buckets], registers: [this.#registry] })
   }
@@ -122,37 +138,41 @@ export class Metrics {
   /** A gauge whose value for each model is read when somebody asks; unknown values are left out. */
   #gauge(name: string, help: string, read: (model: ModelGauges) => number | undefined): void {
     const models = this.#models
-    new Gauge({
-      name,
-      help,
-      labelNames: ['model_name'],
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        for (const model of models()) {
-          const value = read(model)
-          if (value !== undefined) this.set({ model_name: model.name }, value)
-        }
-      },
-    })
+    this.#add(
+      new Gauge({
+        name,
+        help,
+        labelNames: ['model_name'],
+        registers: [],
+        collect() {
+          this.reset()
+          for (const model of models()) {
+            const value = read(model)
+            if (value !== undefined) this.set({ model_name: model.name }, value)
+          }
+        },
+      }),
+    )
   }
 
   /** The same for totals that the engine counts. */
   #total(name: string, help: string, read: (model: ModelGauges) => number | undefined): void {
     const models = this.#models
-    new Counter({
-      name,
-      help,
-      labelNames: ['model_name'],
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        for (const model of models()) {
-          const value = read(model)
-          if (value !== undefined) this.inc({ model_name: model.name }, value)
-        }
-      },
-    })
+    this.#add(
+      new Counter({
+        name,
+        help,
+        labelNames: ['model_name'],
+        registers: [],
+        collect() {
+          this.reset()
+          for (const model of models()) {
+            const value = read(model)
+            if (value !== undefined) this.inc({ model_name: model.name }, value)
+          }
+        },
+      }),
+    )
   }
 
   #modelGauges(): void {
@@ -163,64 +183,85 @@ export class Metrics {
       ({ status, queued }) => status.waiting + queued,
     )
     this.#gauge('vllm:kv_cache_usage_perc', 'Share of KV cells in use, 0 to 1', ({ status }) => status.kvCacheUsage)
-    this.#total('vllm:prefix_cache_queries_total', 'Prompt tokens looked up in the prefix cache', ({ status }) => status.prefixCache?.queries)
+    this.#total(
+      'vllm:prefix_cache_queries_total',
+      'Prompt tokens looked up in the prefix cache',
+      ({ status }) => status.prefixCache?.queries,
+    )
     this.#total('vllm:prefix_cache_hits_total', 'Prompt tokens found there', ({ status }) => status.prefixCache?.hits)
-    this.#total('vllm:num_preemptions_total', 'Sequences preempted for want of KV cells', ({ status }) => status.preemptions)
+    this.#total(
+      'vllm:num_preemptions_total',
+      'Sequences preempted for want of KV cells',
+      ({ status }) => status.preemptions,
+    )
     this.#gauge('tokenmill_model_ready', 'The model can serve now', ({ status }) => Number(status.state === 'ready'))
     const models = this.#models
-    new Gauge({
-      name: 'vllm:cache_config_info',
-      help: 'Shape of the KV cache; one block is one cell, a token',
-      labelNames: ['model_name', 'block_size', 'num_gpu_blocks'],
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        for (const { name, status } of models()) {
-          if (status.kvCells !== undefined) {
-            this.set({ model_name: name, block_size: '1', num_gpu_blocks: String(status.kvCells) }, 1)
+    this.#add(
+      new Gauge({
+        name: 'vllm:cache_config_info',
+        help: 'Shape of the KV cache; one block is one cell, a token',
+        labelNames: ['model_name', 'block_size', 'num_gpu_blocks'],
+        registers: [],
+        collect() {
+          this.reset()
+          for (const { name, status } of models()) {
+            if (status.kvCells !== undefined) {
+              this.set({ model_name: name, block_size: '1', num_gpu_blocks: String(status.kvCells) }, 1)
+            }
           }
-        }
-      },
-    })
+        },
+      }),
+    )
   }
 
   #processGauges(): void {
     const eventLoop = this.#eventLoop
-    new Gauge({
-      name: 'tokenmill_event_loop_delay_seconds',
-      help: "How late the server's own loop runs, since the last scrape",
-      labelNames: ['quantile'],
-      registers: [this.#registry],
-      collect() {
-        for (const quantile of [0.5, 0.99, 1]) {
-          const seconds = eventLoop.percentile(Math.max(1, quantile * 100)) / 1e9
-          this.set({ quantile: String(quantile) }, eventLoop.count === 0 ? 0 : seconds)
-        }
-        eventLoop.reset()
-      },
-    })
-    new Gauge({
-      name: 'process_resident_memory_bytes',
-      help: 'Resident memory of the server process',
-      registers: [this.#registry],
-      collect() {
-        this.set(process.memoryUsage.rss())
-      },
-    })
-    new Counter({
-      name: 'process_cpu_seconds_total',
-      help: 'User and system time of the server process',
-      registers: [this.#registry],
-      collect() {
-        const { user, system } = process.cpuUsage()
-        this.reset()
-        this.inc((user + system) / 1e6)
-      },
-    })
-    new Gauge({
-      name: 'process_start_time_seconds',
-      help: 'Start of the server process, Unix time',
-      registers: [this.#registry],
-    }).set(Math.round(performance.timeOrigin / 1000))
+    this.#add(
+      new Gauge({
+        name: 'tokenmill_event_loop_delay_seconds',
+        help: "How late the server's own loop runs, since the last scrape",
+        labelNames: ['quantile'],
+        registers: [],
+        collect() {
+          for (const quantile of [0.5, 0.99, 1]) {
+            const seconds = eventLoop.percentile(Math.max(1, quantile * 100)) / 1e9
+            this.set({ quantile: String(quantile) }, eventLoop.count === 0 ? 0 : seconds)
+          }
+          eventLoop.reset()
+        },
+      }),
+    )
+    this.#add(
+      new Gauge({
+        name: 'process_resident_memory_bytes',
+        help: 'Resident memory of the server process',
+        registers: [],
+        collect() {
+          this.set(process.memoryUsage.rss())
+        },
+      }),
+    )
+    this.#add(
+      new Counter({
+        name: 'process_cpu_seconds_total',
+        help: 'User and system time of the server process',
+        registers: [],
+        collect() {
+          const { user, system } = process.cpuUsage()
+          this.reset()
+          this.inc((user + system) / 1e6)
+        },
+      }),
+    )
+    this.#add(
+      new Gauge({
+        name: 'process_start_time_seconds',
+        help: 'Start of the server process, Unix time',
+        registers: [],
+        collect() {
+          this.set(Math.round(performance.timeOrigin / 1000))
+        },
+      }),
+    )
   }
 }

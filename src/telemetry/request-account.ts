@@ -29,7 +29,13 @@ export class RequestAccount {
   readonly #operation: string
   readonly #sinceMs: number
   readonly #receivedAtMs: number
-  readonly #facts = { model: '', endpoint: undefined, keyName: undefined, stream: false, sequences: 1 } as Writable<RequestFacts>
+  readonly #facts = {
+    model: '',
+    endpoint: undefined,
+    keyName: undefined,
+    stream: false,
+    sequences: 1,
+  } as Writable<RequestFacts>
   readonly #prompts: PromptTokens[] = []
   /** Time of the last token of each sequence. */
   readonly #lastTokenMs: number[] = []

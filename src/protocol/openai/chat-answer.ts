@@ -11,6 +11,7 @@ import { toChatLogprobs, type ChatTokenLogprobs } from './logprobs.ts'
 export class ChatAnswerEncoder implements GenerationEncoder {
   readonly contentType = 'application/json'
   readonly keepAlive = '\n'
+  readonly carriesErrors = false
   readonly #identity: AnswerIdentity
   readonly #manner: ChatManner
   readonly #choices: Choice[]

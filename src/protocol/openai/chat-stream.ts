@@ -25,6 +25,7 @@ export interface ChatManner extends StreamManner {
 export class ChatStreamEncoder implements GenerationEncoder {
   readonly contentType = 'text/event-stream; charset=utf-8'
   readonly keepAlive = ssePing
+  readonly carriesErrors = true
   readonly #manner: ChatManner
   readonly #envelope: string
   readonly #heads: string[] = []

@@ -11,6 +11,7 @@ import { toCompletionLogprobs } from './logprobs.ts'
 export class CompletionAnswerEncoder implements GenerationEncoder {
   readonly contentType = 'application/json'
   readonly keepAlive = '\n'
+  readonly carriesErrors = false
   readonly #identity: AnswerIdentity
   readonly #manner: CompletionManner
   readonly #prompts: PromptAnswer[]

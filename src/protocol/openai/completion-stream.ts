@@ -12,6 +12,7 @@ import { toCompletionLogprobs } from './logprobs.ts'
 export class CompletionStreamEncoder implements GenerationEncoder {
   readonly contentType = 'text/event-stream; charset=utf-8'
   readonly keepAlive = ssePing
+  readonly carriesErrors = true
   readonly #manner: CompletionManner
   readonly #promptTexts: readonly string[] | undefined
   readonly #envelope: string

@@ -1,0 +1,198 @@
+import type { AddressInfo } from 'node:net'
+import { systemClock, TokenmillError, type Clock, type OptionValues } from '../core/index.ts'
+import type { Engine, UsageSink } from '../inference/index.ts'
+import type { protocolOptions } from '../protocol/options.ts'
+import { Admission } from '../scheduler/index.ts'
+import type { schedulerOptions } from '../scheduler/options.ts'
+import { createLogger, logRecord, Metrics, type LogTarget } from '../telemetry/index.ts'
+import type { telemetryOptions } from '../telemetry/options.ts'
+import { createApp } from './app.ts'
+import { registerDataPlane } from './data-plane.ts'
+import { Guard, isLoopback } from './guard.ts'
+import { ApiKeys } from './keys.ts'
+import { registerManagement } from './management.ts'
+import { ModelDirectory, type ModelTarget } from './models.ts'
+import { OpenExchanges } from './open-exchanges.ts'
+import type { serverOptions } from './options.ts'
+import { readProduct } from './product.ts'
+
+export type ServerSettings = OptionValues<typeof serverOptions> &
+  OptionValues<typeof schedulerOptions> &
+  OptionValues<typeof protocolOptions> &
+  OptionValues<typeof telemetryOptions>
+
+/** An engine and the names under which its models are offered. */
+export interface ServedEngine {
+  readonly engine: Engine
+  readonly names: readonly { readonly name: string; readonly engineModel: string; readonly alias: boolean }[]
+}
+
+export interface ServerParts {
+  readonly engines: readonly ServedEngine[]
+  readonly logTarget: LogTarget
+  readonly clock?: Clock
+  /** Further takers of usage records. */
+  readonly sinks?: readonly UsageSink[]
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:8080`: where it listens in fact. */
+  readonly url: string
+  /** Resolves once every model has loaded; rejects with `startup` naming those that could not. */
+  readonly ready: Promise<void>
+  /**
+   * Stops taking requests, lets running ones finish for at most drainMs, ends the rest, and frees everything.
+   * Aborting `hurry` ends the waiting. Idempotent.
+   */
+  close(hurry?: AbortSignal): Promise<void>
+}
+
+/** Sequences admitted to an engine that does not say how many it takes. */
+const unknownCapacity = 256
+
+/**
+ * The composition root: everything that a server is made of, in the order in which a request meets it. Listens at
+ * once, so that probes are answered while models load.
+ */
+export async function startServer(settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
+  requireSafeBinding(settings)
+  const clock = parts.clock ?? systemClock
+  const logger = createLogger(settings.logLevel, parts.logTarget)
+
+  // Who may call
+  const guard = new Guard({ host: settings.host, allowedHosts: settings.allowedHost, corsOrigins: settings.corsOrigin })
+  const keys = new ApiKeys(settings.apiKey)
+
+  // What serves them: a queue in front of each engine
+  const directory = new ModelDirectory(
+    parts.engines.flatMap(({ engine, names }): ModelTarget[] => {
+      const admission = new Admission({
+        name: names[0]?.name ?? engine.endpoint,
+        capacity: () => engine.status().maxRunning ?? unknownCapacity,
+        maxQueue: settings.maxQueue,
+        maxQueueWaitMs: settings.maxQueueWaitMs,
+        clock,
+      })
+      return names.map((served) => ({ ...served, engine, admission }))
+    }),
+    Math.floor(clock.wallTimeMs() / 1000),
+  )
+
+  // Where each request's account goes
+  const metrics = new Metrics(() => directory.gauges())
+  const sinks: readonly UsageSink[] = [
+    (record) => metrics.record(record),
+    (record) => logRecord(logger, record),
+    ...(parts.sinks ?? []),
+  ]
+
+  // HTTP
+  const exchanges = new OpenExchanges()
+  let state: 'loading' | 'serving' | 'draining' = 'loading'
+  const app = await createApp({
+    limits: settings,
+    corsOrigins: settings.corsOrigin,
+    guard,
+    keys,
+    clock,
+    logger,
+    sink: (record) => {
+      for (const sink of sinks) sink(record)
+    },
+    exchanges,
+  })
+  registerDataPlane(app, {
+    directory,
+    metrics,
+    limits: settings,
+    requireOpen: () => {
+      if (state === 'draining') throw drainingError()
+    },
+  })
+  registerManagement(app, {
+    directory,
+    metrics,
+    product: readProduct(),
+    notReady: () => (state === 'serving' ? notServing(parts.engines) : `The server is ${state}.`),
+  })
+  await listen(app, settings)
+
+  const ready = loadAll(parts.engines).then(() => {
+    if (state === 'loading') state = 'serving'
+  })
+  // Whoever never asks for `ready` still closes cleanly.
+  ready.catch(() => undefined)
+
+  let closing: Promise<void> | undefined
+  return {
+    url: urlOf(app.server.address() as AddressInfo),
+    ready,
+    close(hurry) {
+      state = 'draining'
+      closing ??= (async () => {
+        await exchanges.drain(settings.drainMs, clock, drainingError(), hurry)
+        await Promise.all(parts.engines.map(({ engine }) => engine.close()))
+        await app.close()
+        metrics.close()
+      })()
+      return closing
+    },
+  }
+}
+
+async function listen(app: Awaited<ReturnType<typeof createApp>>, settings: ServerSettings): Promise<void> {
+  try {
+    await app.listen({ host: settings.host, port: settings.port })
+  } catch (error) {
+    await app.close()
+    throw listenError(error, settings)
+  }
+}
+
+function listenError(error: unknown, { host, port }: ServerSettings): TokenmillError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `Port ${port} on ${host} is taken. Stop what listens there, or choose another with --port (0 takes a free one).`,
+    EACCES: `Port ${port} on ${host} may not be used by this user. Choose one above 1023 with --port.`,
+    EADDRNOTAVAIL: `The address ${host} is not one of this machine. Choose another with --host.`,
+    ENOTFOUND: `The name ${host} has no address. Choose another with --host.`,
+  }
+  return new TokenmillError('startup', reasons[code] ?? `Cannot listen on ${host}:${port}: ${String(error)}`, {}, error)
+}
+
+/** Loads all engines at once; every failure is in the one error. */
+async function loadAll(engines: readonly ServedEngine[]): Promise<void> {
+  const signal = new AbortController().signal
+  const results = await Promise.allSettled(engines.map(async ({ engine }) => await engine.ready(signal)))
+  const failures = results.filter((result) => result.status === 'rejected').map((result): unknown => result.reason)
+  if (failures.length === 0) return
+  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)))
+  throw new TokenmillError('startup', messages.join('\n'), {}, failures[0])
+}
+
+function notServing(engines: readonly ServedEngine[]): string | undefined {
+  const states = engines.map(({ engine }) => engine.status().state)
+  // An unloaded model loads again with its next request.
+  if (states.some((state) => state === 'ready' || state === 'unloaded')) return undefined
+  return `No model can serve now: ${states.join(', ') || 'none is configured'}.`
+}
+
+function drainingError(): TokenmillError {
+  return new TokenmillError('unavailable', 'The server is shutting down. Retry in 1 s, at another replica.', {
+    retryAfterMs: 1000,
+  })
+}
+
+/** Beyond loopback somebody has to have decided who may call. Throws `startup`. */
+function requireSafeBinding({ host, apiKey, insecure }: ServerSettings): void {
+  if (isLoopback(host) || apiKey.length > 0 || insecure) return
+  throw new TokenmillError(
+    'startup',
+    `Listening on ${host} lets others than this machine call. Give an API key (--api-key, or TOKENMILL_API_KEY), ` +
+      'or say --insecure if anybody who reaches the port may use it.',
+  )
+}
+
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}

@@ -1,0 +1,1 @@
+export { startServer, type RunningServer, type ServedEngine, type ServerParts, type ServerSettings } from './compose.ts'

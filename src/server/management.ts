@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify'
+import { TokenmillError } from '../core/index.ts'
+import { toOpenAiModel } from '../protocol/index.ts'
+import type { Metrics } from '../telemetry/index.ts'
+import type { ModelDirectory } from './models.ts'
+import type { Product } from './product.ts'
+
+export interface ManagementServices {
+  readonly directory: ModelDirectory
+  readonly metrics: Metrics
+  readonly product: Product
+  /** Why no request can be served now; undefined when one can. */
+  readonly notReady: () => string | undefined
+}
+
+/** What operators, probes and scrapers ask. Shapes follow NIM's management API, so that its tools read them. */
+export function registerManagement(app: FastifyInstance, services: ManagementServices): void {
+  const { directory, metrics, product, notReady } = services
+
+  app.get('/v1/models', () => ({ object: 'list', data: directory.list().map(toOpenAiModel) }))
+  // Names may hold slashes, as repositories do.
+  app.get<{ Params: { '*': string } }>('/v1/models/*', (request) =>
+    toOpenAiModel(directory.listed(request.params['*'])),
+  )
+
+  app.get('/v1/health/live', { config: { open: true } }, () => health('Service is live.'))
+  const ready = () => {
+    const reason = notReady()
+    if (reason !== undefined) throw new TokenmillError('unavailable', reason, { retryAfterMs: 1000 })
+    return health('Service is ready.')
+  }
+  app.get('/v1/health/ready', { config: { open: true } }, ready)
+  app.get('/health', { config: { open: true } }, ready)
+
+  app.get('/v1/version', () => ({ release: product.version, api: '1' }))
+  app.get('/v1/license', () => product.license)
+  app.get('/v1/metadata', () => ({
+    version: product.version,
+    selectedModelProfileId: '',
+    modelInfo: directory.list().map((model) => ({ shortName: model.id, modelUrl: model.root })),
+    licenseInfo: product.license,
+    assetInfo: [...new Set(directory.list().map((model) => model.root))],
+    repository_override: '',
+  }))
+  app.get('/v1/manifest', () => ({
+    models: directory.list().map((model) => ({
+      name: model.id,
+      parent: model.parent ?? null,
+      source: model.root,
+      context_tokens: model.contextTokens ?? null,
+      endpoint: directory.resolve(model.id).engine.endpoint,
+      state: directory.resolve(model.id).engine.status().state,
+    })),
+  }))
+
+  for (const url of ['/metrics', '/v1/metrics']) {
+    app.get(url, async (_request, reply) => {
+      reply.header('content-type', metrics.contentType)
+      return await metrics.text()
+    })
+  }
+}
+
+function health(message: string): object {
+  return { object: 'health.response', message, status: 'ok' }
+}

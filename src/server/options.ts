@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import { defineOptions, parseBytes, parseDurationMs } from '../core/index.ts'
+
+const count = z.coerce.number().int().min(1)
+const bytes = z
+  .union([z.number(), z.string().transform((text) => parseBytes(text) ?? Number.NaN)])
+  .pipe(z.number({ error: 'must be bytes, such as 10MB' }).int().min(1))
+const duration = z
+  .union([z.number(), z.string().transform((text) => parseDurationMs(text) ?? Number.NaN)])
+  .pipe(z.number({ error: 'must be a duration, such as 500ms or 30s' }).min(1))
+const origin = z
+  .string()
+  .refine((text) => text === '*' || URL.canParse(text), 'must be an origin, such as https://app.example')
+
+/** Which models the server offers, and under what names. */
+export const modelOptions = defineOptions({
+  model: {
+    schema: z.string().min(1),
+    default: [],
+    value: '<path>',
+    help: 'GGUF file to serve; several may be given (default: the bundled nano model)',
+    repeatable: true,
+  },
+  servedModelName: {
+    schema: z.string().min(1),
+    default: [],
+    value: '<name>',
+    help: "Name that clients ask for (default: the file's name); with one model, more names are aliases; with several, one name each, in order",
+    repeatable: true,
+  },
+})
+
+/** Where the server listens, who may call it, and what one connection may take. */
+export const serverOptions = defineOptions({
+  host: {
+    schema: z.string().min(1),
+    default: '127.0.0.1',
+    value: '<address>',
+    help: 'Address to listen on',
+    reason: 'Loopback until somebody decides otherwise: an open port without keys is found within hours',
+  },
+  port: {
+    schema: z.coerce.number().int().min(0).max(65_535),
+    default: 8080,
+    value: '<port>',
+    help: 'Port to listen on; 0 takes a free one',
+  },
+  apiKey: {
+    schema: z.string().min(8, 'must have at least 8 characters'),
+    default: [],
+    value: '<key>',
+    help: 'Key that clients must send as Bearer token or x-api-key; several may be given, and TOKENMILL_API_KEY is one',
+    repeatable: true,
+    secret: true,
+  },
+  insecure: {
+    schema: z.boolean(),
+    default: false,
+    help: 'Listen beyond loopback without any API key',
+    reason: 'It has to be said aloud: whoever reaches the port can use the machine',
+  },
+  corsOrigin: {
+    schema: origin,
+    default: [],
+    value: '<origin>',
+    help: 'Origin of web pages that may call from a browser; several may be given, * allows all',
+    repeatable: true,
+  },
+  allowedHost: {
+    schema: z.string().min(1),
+    default: [],
+    value: '<name>',
+    help: 'Further Host names to answer to, beside the loopback ones',
+    reason: 'A web page can point its own name at loopback (DNS rebinding); the Host header tells it apart',
+    repeatable: true,
+  },
+  maxBodyBytes: {
+    schema: bytes,
+    default: 16 * 1024 * 1024,
+    value: '<bytes>',
+    help: 'Largest request body',
+    reason: 'A million tokens of text are about 4 MB; held in memory while parsed',
+    unit: 'bytes',
+  },
+  maxConnections: {
+    schema: count,
+    default: 4096,
+    value: '<n>',
+    help: 'Most open connections; further ones are closed at once',
+    reason: 'Each costs some 20 KB and a file descriptor',
+    unit: 'connections',
+  },
+  requestTimeoutMs: {
+    schema: duration,
+    default: 60_000,
+    value: '<duration>',
+    help: 'Longest time to receive a whole request',
+    reason: 'A client that sends a byte a minute must not hold a connection for ever',
+    unit: 'ms',
+  },
+  headerFlushMs: {
+    schema: duration,
+    default: 1000,
+    value: '<duration>',
+    help: 'After this long without a token, a stream opens with status 200 and a comment',
+    reason: 'Until then an error keeps its own status; after it, clients and proxies see that somebody works',
+    unit: 'ms',
+  },
+  pingIntervalMs: {
+    schema: duration,
+    default: 10_000,
+    value: '<duration>',
+    help: 'Longest silence on an open answer before a comment (SSE) or whitespace (JSON) is written',
+    reason: 'Clients drop connections that are silent for minutes; proxies after 15 to 60 s',
+    unit: 'ms',
+  },
+  maxWriteStallMs: {
+    schema: duration,
+    default: 60_000,
+    value: '<duration>',
+    help: 'Longest time that a client may not read; then its request is cancelled',
+    reason: 'Its sequence holds a place at the engine meanwhile',
+    unit: 'ms',
+  },
+  drainMs: {
+    schema: duration,
+    default: 30_000,
+    value: '<duration>',
+    help: 'After SIGTERM, how long running requests may take to finish',
+    reason: "Kubernetes' default grace period",
+    unit: 'ms',
+  },
+})
