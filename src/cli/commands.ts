@@ -1,5 +1,6 @@
 import { defineCommand } from './command.ts'
 import { mock } from './mock.ts'
+import { serve } from './serve.ts'
 import { version } from './version.ts'
 
 /** The tree of commands. */
@@ -7,5 +8,5 @@ export const tokenmill = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [mock, version],
+  subcommands: [mock, serve, version],
 })

@@ -1,1 +1,2 @@
+export { createEmbeddedEngines } from './embedded-engines.ts'
 export { startServer, type RunningServer, type ServedEngine, type ServerParts, type ServerSettings } from './compose.ts'

@@ -1,0 +1,106 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import cliProgress from 'cli-progress'
+import { TokenmillError } from '../core/index.ts'
+import { engineOptions } from '../engine/options.ts'
+import { protocolOptions } from '../protocol/options.ts'
+import { schedulerOptions } from '../scheduler/options.ts'
+import { modelOptions, serverOptions } from '../server/options.ts'
+import { telemetryOptions } from '../telemetry/options.ts'
+import { defineCommand, type Io } from './command.ts'
+import type { Engine } from '../inference/index.ts'
+
+export const serve = defineCommand({
+  name: 'serve',
+  summary: 'Serve models over the OpenAI API',
+  options: {
+    ...modelOptions,
+    ...serverOptions,
+    ...engineOptions,
+    ...schedulerOptions,
+    ...protocolOptions,
+    ...telemetryOptions,
+  },
+  examples: [
+    'tokenmill serve',
+    'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
+    'TOKENMILL_API_KEY=… tokenmill serve --host 0.0.0.0 --model a.gguf --model b.gguf',
+  ],
+  async run(values, _positionals, io) {
+    // Named here, not at the top: help and completion need none of it.
+    const { createEmbeddedEngines, startServer } = await import('../server/index.ts')
+    const models = values.model.length > 0 ? values.model : [bundledModel]
+    const apiKey = [...values.apiKey, ...environmentKeys(io)]
+    const engines = createEmbeddedEngines(models, values.servedModelName, values)
+    const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr })
+
+    const stopProgress = showProgress(
+      engines.map(({ engine }) => engine),
+      io,
+    )
+    const stopped = new Promise<void>((resolve) => io.stop.addEventListener('abort', () => resolve(), { once: true }))
+    try {
+      await Promise.race([server.ready, stopped])
+    } catch (error) {
+      await server.close(AbortSignal.abort())
+      throw error
+    } finally {
+      stopProgress()
+    }
+    const names = engines.flatMap(({ names }) => names.map(({ name }) => name))
+    if (!io.stop.aborted) {
+      io.stdout.write(welcome(server.url, names, apiKey.length > 0))
+      await stopped
+    }
+    await server.close()
+    return 0
+  },
+})
+
+/** The model in the box, two folders up from src/cli and dist/cli alike. */
+const bundledModel = fileURLToPath(new URL('../../models/nano/nano.gguf', import.meta.url))
+
+function environmentKeys(io: Io): readonly string[] {
+  const key = io.env['TOKENMILL_API_KEY']
+  if (key === undefined || key === '') return []
+  const checked = serverOptions.apiKey.schema.safeParse(key)
+  if (checked.success) return [key]
+  throw new TokenmillError('startup', `TOKENMILL_API_KEY ${checked.error.issues[0]?.message ?? 'is not valid'}.`)
+}
+
+/** Where to call, and a line to copy. */
+function welcome(url: string, names: readonly string[], keyed: boolean): string {
+  const authorization = keyed ? ` -H "authorization: Bearer $TOKENMILL_API_KEY"` : ''
+  const body = JSON.stringify({ model: names[0], messages: [{ role: 'user', content: 'Hello!' }] })
+  return [
+    `Tokenmill serves ${names.join(', ')} on ${url}/v1`,
+    '',
+    `  curl ${url}/v1/chat/completions -H "content-type: application/json"${authorization} -d '${body}'`,
+    '',
+    '',
+  ].join('\n')
+}
+
+/** A bar at a terminal, one line elsewhere, while models load. Returns how to stop it. */
+function showProgress(engines: readonly Engine[], io: Io): () => void {
+  const names = engines.flatMap((engine) => engine.models().map(({ root }) => path.basename(root)))
+  if (!io.stderr.isTTY) {
+    io.stderr.write(`Loading ${names.join(', ')}\n`)
+    return () => undefined
+  }
+  const bar = new cliProgress.SingleBar({
+    format: `Loading ${names.join(', ')} {bar} {percentage} %`,
+    stream: io.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+  })
+  bar.start(100, 0)
+  const timer = setInterval(() => {
+    const progress = engines.reduce((sum, engine) => sum + engine.status().loadProgress, 0) / engines.length
+    bar.update(Math.round(progress * 100))
+  }, 100)
+  return () => {
+    clearInterval(timer)
+    bar.stop()
+  }
+}
