@@ -81,6 +81,15 @@ describe('The embedded engine', () => {
     }
   })
 
+  it('serves with fewer cells than its batch could hold', async () => {
+    const small = open({ slots: 1, ctx: 256 })
+    const prompt = Array.from({ length: 250 }, (_, index) => 259 + index)
+    const input = { kind: 'tokens', tokens: prompt } as const
+    const events = await run({ input, maxTokens: 4, ignoreEos: true }, small)
+    expect(events.at(-1)).toMatchObject({ type: 'usage', usage: { promptTokens: 250, completionTokens: 4 } })
+    await small.close()
+  })
+
   it('follows a grammar, and refuses one that is none', async () => {
     const grammar = (text: string) => ({ kind: 'grammar', grammar: text }) as const
     const hot = sampling({ temperature: 1.5 })

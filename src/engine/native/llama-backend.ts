@@ -19,7 +19,7 @@ export interface ContextSpec {
 /** `enum ggml_type`. */
 const ggmlTypes = { f16: 1, q8_0: 8, q4_0: 2 } as const
 const flashAttnTypes = { auto: -1, off: 0, on: 1 } as const
-/** Tokens of one `llama_decode`. Odd, so that reading it back proves that the field is where the ABI table says. */
+/** Most tokens of one `llama_decode`. Odd, so that reading it back proves that the field is where the ABI table says. */
 const batchTokens = 2037
 const ubatchTokens = 512
 /** LLAMA_MAX_SEQ of src/llama-cparams.h. */
@@ -48,7 +48,7 @@ export class LlamaBackend implements Backend {
       streams: Number(call(llama['llama_n_seq_max'], this.#context)),
       sequenceCells: Number(call(llama['llama_n_ctx_seq'], this.#context)),
       cells,
-      batchTokens,
+      batchTokens: Number(call(llama['llama_n_batch'], this.#context)),
       vocabulary: model.facts.vocabularySize,
       wantsDenseStreams: spec.kvLayout === 'streams',
       reuse: model.facts.recurrent ? 'whole' : 'any',
@@ -206,9 +206,11 @@ function createContext(model: LlamaModel, spec: ContextSpec): Pointer {
       `libllama cannot create a context of ${spec.cells} KV cells (${spec.kvType}) for ${spec.slots} slots. Try a smaller --ctx.`,
     )
   }
+  // libllama holds a batch to what the context can take.
+  const largestBatch = Math.min(batchTokens, Number(call(llama['llama_n_ctx'], context)))
   const expected = {
-    llama_n_batch: batchTokens,
-    llama_n_ubatch: ubatchTokens,
+    llama_n_batch: largestBatch,
+    llama_n_ubatch: Math.min(ubatchTokens, largestBatch),
     llama_n_seq_max: streams,
     llama_n_threads: spec.threads,
     llama_n_threads_batch: spec.threads,
