@@ -208,12 +208,13 @@ class LastLines {
     if (this.#lines.length > this.#maximum) this.#lines = this.#lines.slice(-this.#maximum)
   }
 
-  /** Lines that speak of a fault, the last few of them; undefined for none. */
+  /** Lines that speak of a fault, the last few of them; else the last line; undefined for none. */
   fault(): string | undefined {
     const faults = [...this.#lines, this.#partial].filter((line) =>
       /error|fail|invalid|assert|abort|corrupt|terminate/i.test(line),
     )
-    return faults.length === 0 ? undefined : faults.slice(-3).join(' · ').trim()
+    if (faults.length === 0) return this.#lines.findLast((line) => line.trim().length > 0)
+    return faults.slice(-3).join(' · ').trim()
   }
 }
 

@@ -12,7 +12,7 @@ export interface EngineUnderTest {
 
 /** What every Engine promises, embedded or remote. `open` is called once; the suite never closes the engine. */
 export function describeEngineContract(name: string, open: () => EngineUnderTest): void {
-  describe(`${name} keeps the engine contract`, () => {
+  describe(`${name} keeps the engine contract`, { timeout: 60_000 }, () => {
     const run = (changes: Partial<GenerationRequest>, signal = never()) => {
       const { engine, model } = open()
       return collect(engine.generate(createRequest({ model, ...changes }), signal))
