@@ -1,4 +1,6 @@
 import { defineCommand } from './command.ts'
+import { config } from './config.ts'
+import { keys } from './keys.ts'
 import { mock } from './mock.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
@@ -8,5 +10,5 @@ export const tokenmill = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [mock, serve, version],
+  subcommands: [config, keys, mock, serve, version],
 })

@@ -1,4 +1,5 @@
 import type { Random } from '../core/index.ts'
+import type { placementNames } from './options.ts'
 
 /** What a policy sees of a replica. All figures are of this moment, except those that `loadAgeMs` dates. */
 export interface ReplicaView {
@@ -33,7 +34,7 @@ export interface PlacementPolicy {
   place<View extends ReplicaView>(request: PlacementRequest, candidates: readonly View[]): View
 }
 
-export type PlacementName = 'round-robin' | 'least-in-flight' | 'power-of-two' | 'session-affinity'
+export type PlacementName = (typeof placementNames)[number]
 
 export type PlacementFactory = (random: Random) => PlacementPolicy
 

@@ -1,2 +1,3 @@
 export { createEmbeddedEngines } from './embedded-engines.ts'
 export { startServer, type RunningServer, type ServedEngine, type ServerParts, type ServerSettings } from './compose.ts'
+export { createKey, hashKey, minKeyCharacters } from './key-hash.ts'

@@ -1,0 +1,6 @@
+export { formatPath, type Path } from './document.ts'
+export { configJsonSchema } from './json-schema.ts'
+export { loadConfig, parseConfig, type LoadedConfig } from './load.ts'
+export type { EndpointConfig, FileConfig, ModelConfig, SecretConfig } from './schema.ts'
+export { showConfig, type ShownSetting } from './show.ts'
+export { ConfigWatch, type ConfigWatchSettings } from './watch.ts'

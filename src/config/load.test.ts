@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { TokenmillError } from '../core/index.ts'
+import { parseConfig } from './load.ts'
+import { showConfig } from './show.ts'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tokenmill-config-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const file = path.join(folder, 'tokenmill.yaml')
+
+const parse = (text: string, env: Record<string, string> = {}) => parseConfig(text, file, env)
+
+function problems(text: string, env: Record<string, string> = {}): string[] {
+  try {
+    parse(text, env)
+  } catch (error) {
+    if (!(error instanceof TokenmillError)) throw error
+    expect(error.code).toBe('startup')
+    return error.message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.replace(`${file}:`, ''))
+  }
+  throw new Error('no problem was found')
+}
+
+const small = `
+models:
+  - name: chat
+    endpoints:
+      - url: http://10.0.0.7:8000
+`
+
+describe('parseConfig()', () => {
+  it('fills the smallest file with defaults, and freezes what comes out', () => {
+    const { value } = parse(small)
+    expect(value.models[0]).toEqual({
+      name: 'chat',
+      endpoints: [{ url: 'http://10.0.0.7:8000', engine: 'auto', headers: {}, weight: 1, priority: false, labels: {} }],
+      fallbacks: [],
+      timeouts: {},
+      retries: {},
+    })
+    expect(() => Object.assign(value.models[0] ?? {}, { name: 'x' })).toThrow(TypeError)
+  })
+
+  it('tells every problem at once, each with its line and column', () => {
+    const text = `listen:
+  port: 99999
+  hots: example
+models:
+  - name: a
+    endpoints:
+      - url: ftp://nope
+        weigth: 2
+      - engine: embedded
+    fallbacks: [b, a]
+    timeouts:
+      firstTokenMs: soon
+  - name: a
+    endpoints: []
+apiKeys:
+  - name: me
+    hash: sk-plaintext
+`
+    const found = problems(text)
+    const at = (place: string, words: RegExp) =>
+      expect(
+        found.some((line) => line.startsWith(place) && words.test(line)),
+        `${place} ${words} in\n${found.join('\n')}`,
+      ).toBe(true)
+    at('2:3 listen.port:', /65535/)
+    at('3:3 listen.hots:', /no setting/)
+    at('7:9 models[0].endpoints[0].url:', /address/)
+    at('8:9 models[0].endpoints[0].weigth:', /no setting/)
+    at('12:7 models[0].timeouts.firstTokenMs:', /duration/)
+    at('14:5 models[1].endpoints:', /at least one/)
+    at('17:5 apiKeys[0].hash:', /no hash of a key/)
+    expect(found.length).toBeGreaterThanOrEqual(7)
+  })
+
+  it('checks what only the whole file shows: names, fallbacks, engines without address', () => {
+    const text = `${small}  - name: chat
+    endpoints: [{engine: embedded}]
+    fallbacks: [chat, other]
+`
+    expect(problems(`models: [{name: x, endpoints: [{engine: embedded}]}]`).join()).toMatch(/model: is missing/)
+    expect(problems(text.replace('engine: embedded', 'url: "http://b"')).join('\n')).toMatch(
+      /6:.*names two models[^]*fallbacks\[0\]: is the model itself[^]*fallbacks\[1\]: 'other' is no model/,
+    )
+  })
+
+  it('points at broken YAML', () => {
+    expect(problems('models:\n  - name: "x\n')[0]).toMatch(/^\d+:\d+ /)
+    expect(problems('models: []\nmodels: []\n')[0]).toMatch(/^2:1 .*unique/)
+  })
+
+  it('puts variables in, with a fallback and an escape, and names those that are not set', () => {
+    const text = `
+listen:
+  port: \${PORT}
+  host: \${HOST:-127.0.0.1}
+models:
+  - name: "\${A}-\${A} $\${B}"
+    endpoints:
+      - url: http://h
+        weight: \${W}
+`
+    const { value } = parse(text, { PORT: '9000', A: 'm', W: '2' })
+    expect(value.listen).toMatchObject({ port: 9000, host: '127.0.0.1' })
+    expect(value.models[0]?.name).toBe('m-m ${B}')
+    expect(value.models[0]?.endpoints[0]?.weight).toBe(2)
+    expect(problems(text, { PORT: '9000' })).toEqual([
+      expect.stringMatching(/^6:.*variable A is not set/) as string,
+      expect.stringMatching(/^6:.*variable A is not set/) as string,
+      expect.stringMatching(/^9:.*variable W is not set/) as string,
+    ])
+  })
+
+  it('does not take a value from the environment for YAML', () => {
+    const { value } = parse(`models: [{name: "\${N}", endpoints: [{url: "http://h"}]}]`, { N: 'x", endpoints: []}]' })
+    expect(value.models).toHaveLength(1)
+    expect(value.models[0]?.name).toBe('x", endpoints: []}]')
+  })
+
+  it('reads secrets from text, variable and file, and never says one', () => {
+    writeFileSync(path.join(folder, 'key'), 'sk-from-file\n')
+    const text = `models:
+  - name: a
+    endpoints:
+      - {url: "http://a", apiKey: "\${K}", headers: {x-team: {env: K}}}
+      - {url: "http://b", apiKey: {file: key}}
+`
+    const config = parse(text, { K: 'sk-from-env' })
+    const [first, second] = config.value.models[0]?.endpoints ?? []
+    expect(first?.apiKey === undefined ? '' : config.secret(first.apiKey)).toBe('sk-from-env')
+    expect(config.secret(first?.headers['x-team'] ?? '')).toBe('sk-from-env')
+    expect(second?.apiKey === undefined ? '' : config.secret(second.apiKey)).toBe('sk-from-file')
+    expect(config.secretFiles).toEqual([path.join(folder, 'key')])
+
+    const shown = showConfig(config)
+    expect(JSON.stringify(shown)).not.toMatch(/sk-from/)
+    expect(JSON.stringify(config.value)).not.toMatch(/sk-from-file/)
+    expect(shown).toContainEqual({
+      path: 'models[0].endpoints[0].apiKey',
+      value: '(secret)',
+      source: `${file}:4 from $K`,
+    })
+    expect(shown).toContainEqual({ path: 'models[0].endpoints[1].apiKey', value: '(secret)', source: `${file}:5` })
+    expect(shown).toContainEqual({ path: 'models[0].endpoints[1].weight', value: '1', source: 'default' })
+    expect(shown.find(({ path }) => path === 'limits.firstTokenMs')).toMatchObject({
+      value: '60000',
+      source: 'default',
+    })
+
+    expect(problems(text.replace('file: key', 'file: absent'))[0]).toMatch(/variable K is not set/)
+    expect(problems(text.replace('file: key', 'file: absent'), { K: 'sk-x' }).join()).toMatch(
+      /5:.*apiKey: the file .*absent cannot be read \(ENOENT\)/,
+    )
+  })
+
+  it('takes the limits of every room under their own names', () => {
+    const { value } = parse(
+      `${small}limits: {maxBodyBytes: 10MB, firstTokenMs: 5s, maxQueue: 7, connectMs: 300, maxTools: 3, logLevel: warn}`,
+    )
+    expect(value.limits).toEqual({
+      maxBodyBytes: 10_000_000,
+      firstTokenMs: 5000,
+      maxQueue: 7,
+      connectMs: 300,
+      maxTools: 3,
+      logLevel: 'warn',
+    })
+  })
+
+  it('survives a file that unfolds into a million aliases', () => {
+    const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c]\n`
+    expect(() => parse(bomb)).toThrow()
+  })
+})

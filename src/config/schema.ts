@@ -1,0 +1,211 @@
+import { z } from 'zod'
+import type { OptionTable } from '../core/index.ts'
+import { engineOptions } from '../engine/options.ts'
+import { protocolOptions } from '../protocol/options.ts'
+import { fleetOptions, placementNames, schedulerOptions } from '../scheduler/options.ts'
+import { serverOptions } from '../server/options.ts'
+import { telemetryOptions } from '../telemetry/options.ts'
+import { upstreamOptions } from '../upstream/options.ts'
+
+/** One field of a section made of options: checked by the option's own schema, described by its help. */
+function fieldsOf<const Table extends OptionTable, const Name extends keyof Table & string>(
+  table: Table,
+  names: readonly Name[],
+): { [Key in Name]: z.ZodOptional<Table[Key]['schema']> } {
+  const fields = names.map((name) => {
+    const option = table[name]
+    if (option === undefined) throw new RangeError(`There is no option '${name}'.`)
+    const unit = option.unit === undefined ? '' : `, in ${option.unit}`
+    const usual = option.default === undefined ? '' : ` Default: ${JSON.stringify(option.default)}.`
+    const why = option.reason === undefined ? '' : ` ${option.reason}.`
+    return [name, option.schema.optional().describe(`${option.help}${unit}.${usual}${why}`)]
+  })
+  return Object.fromEntries(fields) as { [Key in Name]: z.ZodOptional<Table[Key]['schema']> }
+}
+
+const keysOf = <Table extends OptionTable>(table: Table) => Object.keys(table) as (keyof Table & string)[]
+
+/** A secret: the text itself (best as `${NAME}`), or where it stands. */
+const secret = z
+  .union([
+    z.string().min(1),
+    z.strictObject({ env: z.string().min(1).describe('Environment variable that holds it.') }),
+    z.strictObject({ file: z.string().min(1).describe('File that holds it, relative to this one.') }),
+  ])
+  .describe('A secret: text such as ${NAME}, {env: NAME}, or {file: path}.')
+
+const price = z
+  .strictObject({
+    inputUsdPerMtok: z.number().min(0).optional().describe('US dollars for a million prompt tokens.'),
+    cachedInputUsdPerMtok: z.number().min(0).optional().describe('The same for those found in a prefix cache.'),
+    outputUsdPerMtok: z.number().min(0).optional().describe('US dollars for a million generated tokens.'),
+  })
+  .describe('What tokens cost at this endpoint.')
+
+const endpointTls = z.strictObject({
+  ca: secret.optional().describe("Certificates (PEM) that sign the endpoint's; the system's unless given."),
+  cert: secret.optional().describe('Our certificate (PEM), where the endpoint asks for one.'),
+  key: secret.optional().describe('Its key (PEM).'),
+  serverName: z.string().min(1).optional().describe("Name in the endpoint's certificate; the URL's host unless given."),
+  verify: z.boolean().optional().describe('False accepts any certificate. Default: true.'),
+})
+
+export const engineKinds = [
+  'auto',
+  'openai',
+  'vllm',
+  'sglang',
+  'trtllm',
+  'llama-server',
+  'tokenmill',
+  'triton',
+  'embedded',
+] as const
+
+const endpoint = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^https?$/, error: 'must be an address such as http://10.0.0.7:8000' })
+      .optional()
+      .describe('Address of the engine. A trailing /v1 is understood.'),
+    engine: z.enum(engineKinds).default('auto').describe('What runs there. `auto` asks it.'),
+    model: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("The model's name at the endpoint (default: the first that it lists); for `embedded`, the GGUF file."),
+    apiKey: secret.optional(),
+    headers: z.record(z.string().regex(/^[\w-]+$/, 'must be a header name'), secret).default({}),
+    weight: z.number().gt(0).max(1000).default(1).describe('Share of requests beside its neighbours.'),
+    priority: z.boolean().default(false).describe('The engine was started with priority scheduling.'),
+    price: price.optional(),
+    labels: z.record(z.string(), z.string()).default({}).describe('Free words for metrics and placement.'),
+    tls: endpointTls.optional(),
+  })
+  .superRefine((value, context) => {
+    if (value.engine === 'embedded') {
+      if (value.model === undefined) {
+        context.addIssue({ code: 'custom', path: ['model'], message: 'is missing: the GGUF file that is to run here' })
+      }
+      if (value.url !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['url'],
+          message: 'has no meaning for an embedded engine; leave it out',
+        })
+      }
+    } else if (value.url === undefined) {
+      context.addIssue({ code: 'custom', path: ['url'], message: 'is missing: the address of the engine' })
+    }
+  })
+
+const timeouts = z
+  .strictObject({
+    ...fieldsOf(upstreamOptions, ['connectMs', 'idleMs']),
+    ...fieldsOf(fleetOptions, ['firstTokenMs', 'totalMs']),
+  })
+  .describe('For this model alone.')
+
+const retries = z
+  .strictObject(fieldsOf(fleetOptions, ['maxAttempts', 'maxRetryWaitMs', 'retriesPerRequest', 'retriesPerSecond']))
+  .describe('For this model alone.')
+
+const model = z.strictObject({
+  name: z.string().min(1).max(256).describe('The name that clients ask for.'),
+  endpoints: z.array(endpoint).min(1, 'must have at least one endpoint').describe('Who serves it.'),
+  fallbacks: z
+    .array(z.string())
+    .default([])
+    .describe('Models to turn to, in order, when this one cannot serve. Their own fallbacks are not followed.'),
+  timeouts: timeouts.default({}),
+  retries: retries.default({}),
+  placement: z.enum(placementNames).optional().describe('How a replica is chosen. Default: that of limits.placement.'),
+})
+
+const apiKey = z.strictObject({
+  name: z.string().min(1).max(128).describe('Whose key it is: shown in logs and metrics.'),
+  hash: z
+    .string()
+    .regex(
+      /^tmk1\$[\w-]{22}\$[\w-]{43}$/,
+      'is no hash of a key; `tokenmill keys create` and `tokenmill keys hash` print one',
+    )
+    .describe('As `tokenmill keys create` or `tokenmill keys hash` printed it. The key itself stands nowhere.'),
+})
+
+const listen = z.strictObject({
+  ...fieldsOf(serverOptions, ['host', 'port', 'insecure']),
+  corsOrigins: z.array(serverOptions.corsOrigin.schema).optional().describe(`${serverOptions.corsOrigin.help}.`),
+  allowedHosts: z.array(serverOptions.allowedHost.schema).optional().describe(`${serverOptions.allowedHost.help}.`),
+  tls: z
+    .strictObject({
+      cert: secret.describe('Certificate chain (PEM).'),
+      key: secret.describe('Its key (PEM).'),
+      clientCa: secret
+        .optional()
+        .describe('Certificates (PEM) that sign those of clients; clients must have one then.'),
+    })
+    .optional()
+    .describe('Serve HTTPS.'),
+})
+
+const ownSections = ['host', 'port', 'apiKey', 'insecure', 'corsOrigin', 'allowedHost'] as const
+type ServerLimit = Exclude<keyof typeof serverOptions, (typeof ownSections)[number]>
+const serverLimits = keysOf(serverOptions).filter(
+  (name): name is ServerLimit => !(ownSections as readonly string[]).includes(name),
+)
+
+const limits = z
+  .strictObject({
+    ...fieldsOf(serverOptions, serverLimits),
+    ...fieldsOf(schedulerOptions, keysOf(schedulerOptions)),
+    ...fieldsOf(fleetOptions, keysOf(fleetOptions)),
+    ...fieldsOf(protocolOptions, keysOf(protocolOptions)),
+    ...fieldsOf(upstreamOptions, keysOf(upstreamOptions)),
+    ...fieldsOf(telemetryOptions, keysOf(telemetryOptions)),
+  })
+  .describe('Every limit, by the name under which errors and flags know it.')
+
+/** The whole file. Each room's options stand in it under their own names. */
+export const fileSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe('For editors.'),
+    listen: listen.default({}),
+    models: z.array(model).min(1, 'must name at least one model'),
+    apiKeys: z.array(apiKey).default([]).describe('Keys that open the server. None: anybody on loopback may call.'),
+    limits: limits.default({}),
+    engine: z
+      .strictObject(fieldsOf(engineOptions, keysOf(engineOptions)))
+      .default({})
+      .describe('For all embedded engines.'),
+  })
+  .superRefine((value, context) => {
+    const seen = new Set<string>()
+    value.models.forEach((entry, at) => {
+      if (seen.has(entry.name)) {
+        context.addIssue({ code: 'custom', path: ['models', at, 'name'], message: `'${entry.name}' names two models` })
+      }
+      seen.add(entry.name)
+    })
+    value.models.forEach((entry, at) => {
+      entry.fallbacks.forEach((fallback, index) => {
+        const path = ['models', at, 'fallbacks', index]
+        if (fallback === entry.name) context.addIssue({ code: 'custom', path, message: 'is the model itself' })
+        else if (!seen.has(fallback)) {
+          context.addIssue({ code: 'custom', path, message: `'${fallback}' is no model of this file` })
+        }
+      })
+    })
+    const names = new Set<string>()
+    value.apiKeys.forEach((key, at) => {
+      if (names.has(key.name)) {
+        context.addIssue({ code: 'custom', path: ['apiKeys', at, 'name'], message: `'${key.name}' names two keys` })
+      }
+      names.add(key.name)
+    })
+  })
+
+export type FileConfig = z.output<typeof fileSchema>
+export type ModelConfig = FileConfig['models'][number]
+export type EndpointConfig = ModelConfig['endpoints'][number]
+export type SecretConfig = z.output<typeof secret>
