@@ -164,7 +164,8 @@ const harmony: CallConvention = {
   syntax: {
     ...plain,
     before: (name) => `<|channel|>commentary to=functions.${name} <|constrain|>json<|message|>`,
-    after: '<|call|>',
+    // `<|call|>` follows, and is one of the vocabulary's tokens that end the generation.
+    after: '',
     between: undefined,
     trigger: '<|channel|>commentary to=functions.',
     textOpen: '<|channel|>final<|message|>',

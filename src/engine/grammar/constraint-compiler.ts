@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto'
+import { TokenmillError } from '../../core/index.ts'
+import type { ChatInput, OutputConstraint } from '../../inference/index.ts'
+import type { AnswerShape } from '../../model/index.ts'
+import { choice, nothing, optional, sequence, text, type Expression } from './expression.ts'
+import { GrammarBuilder } from './grammar-builder.ts'
+import { jsonObject } from './json-text.ts'
+import { grammarOptions } from './options.ts'
+import { SchemaCompiler } from './schema-compiler.ts'
+import { callableTools, textThrough, writeCalls } from './tool-grammar.ts'
+
+/** What a request demands of its output. */
+export interface ConstraintRequest {
+  readonly constraint: OutputConstraint | undefined
+  /** Present for chats: the tools that may be called, and how the answer is made. */
+  readonly chat: ChatInput | undefined
+  readonly answer: AnswerShape | undefined
+}
+
+/** A grammar in llama.cpp's GBNF whose start is the rule `root`. */
+export interface CompiledConstraint {
+  readonly gbnf: string
+  readonly root: 'root'
+  /** Undefined: the grammar binds from the first token. */
+  readonly trigger: Trigger | undefined
+}
+
+/** Text at which a grammar begins to bind; the grammar describes what follows the text. */
+export interface Trigger {
+  readonly text: string
+  /** Counts only as the first thing in the answer, white space aside. */
+  readonly onlyAtStart: boolean
+  /** Counts only behind this text, where the answer has it: the end of thinking. */
+  readonly behind: string | undefined
+}
+
+/**
+ * Compiles what a request demands of its output, and remembers the last results. Throws `unsupported` for what cannot
+ * be enforced, with the path of the keyword as `param`; `invalid_request` for schemas that are none.
+ */
+export class ConstraintCompiler {
+  readonly #compiled = new Map<string, CompiledConstraint | undefined>()
+  readonly #capacity: number
+  readonly #maxBytes: number
+
+  constructor(
+    maxBytes: number = grammarOptions.maxGrammarBytes.default,
+    capacity: number = grammarOptions.maxCachedGrammars.default,
+  ) {
+    this.#maxBytes = maxBytes
+    this.#capacity = capacity
+  }
+
+  /** Undefined where nothing is demanded. */
+  compile(request: ConstraintRequest): CompiledConstraint | undefined {
+    const { constraint, chat, answer } = request
+    if (constraint === undefined && (chat === undefined || chat.tools.length === 0)) return undefined
+    if (constraint?.kind === 'grammar') return { gbnf: constraint.grammar, root: 'root', trigger: undefined }
+    const key = keyOf(request)
+    const known = this.#compiled.get(key)
+    if (known !== undefined || this.#compiled.has(key)) {
+      // Asked for again: now the youngest.
+      this.#compiled.delete(key)
+      this.#compiled.set(key, known)
+      return known
+    }
+    const compiled = this.#make(constraint, chat, answer)
+    this.#compiled.set(key, compiled)
+    for (const oldest of this.#compiled.keys()) {
+      if (this.#compiled.size <= this.#capacity) break
+      this.#compiled.delete(oldest)
+    }
+    return compiled
+  }
+
+  #make(
+    constraint: OutputConstraint | undefined,
+    chat: ChatInput | undefined,
+    answer: AnswerShape | undefined,
+  ): CompiledConstraint | undefined {
+    const grammar = new GrammarBuilder()
+    const write = (root: Expression, param: string, trigger?: Trigger): CompiledConstraint => ({
+      gbnf: grammar.write(root, this.#maxBytes, param),
+      root: 'root',
+      trigger,
+    })
+    if (chat === undefined || answer === undefined) return write(writeValue(grammar, constraint), valuePath)
+    const { syntax } = answer.convention
+    const tools = callableTools(chat)
+    const calls = (behind: string): Expression => writeCalls(grammar, syntax, tools, chat.parallelToolCalls, behind)
+    const thinking = writeThinking(grammar, answer)
+    const opened = answer.opening.includes('<|message|>')
+    const value = (): Expression => sequence(text(opened ? '' : syntax.textOpen), writeValue(grammar, constraint))
+    if (chat.toolChoice.kind === 'required' || chat.toolChoice.kind === 'named') {
+      return write(sequence(thinking, calls('')), 'tools')
+    }
+    if (constraint !== undefined) {
+      const either =
+        tools.length === 0 ? value() : choice(grammar.rule('calls', calls('')), grammar.rule('answer', value()))
+      return write(sequence(thinking, either), valuePath)
+    }
+    if (tools.length === 0) return undefined
+    return write(calls(syntax.trigger), 'tools', {
+      text: syntax.trigger,
+      onlyAtStart: syntax.triggersOnlyAtStart,
+      behind: answer.thinking === undefined ? undefined : answer.thinking.marks.close,
+    })
+  }
+}
+
+/** Where clients put the schema of a chat's answer, as errors name it. */
+const valuePath = 'response_format.json_schema.schema'
+
+function writeValue(grammar: GrammarBuilder, constraint: OutputConstraint | undefined): Expression {
+  switch (constraint?.kind) {
+    case 'jsonObject':
+      return jsonObject(grammar)
+    case 'jsonSchema': {
+      const root = { schema: constraint.schema, path: valuePath }
+      return new SchemaCompiler(grammar, root).compile(root)
+    }
+    default:
+      throw new TokenmillError('internal', 'There is no schema to compile.')
+  }
+}
+
+/** Thinking in front of what is constrained: as the model marks it, if it does. */
+function writeThinking(grammar: GrammarBuilder, answer: AnswerShape): Expression {
+  if (answer.convention.name === 'harmony') {
+    if (answer.opening !== '') return nothing
+    const analysis = sequence(
+      text('<|channel|>analysis<|message|>'),
+      textThrough(grammar, '<|end|>'),
+      text('<|start|>assistant'),
+    )
+    return optional(grammar.rule('analysis', analysis))
+  }
+  if (answer.thinking === undefined) return nothing
+  const { marks, opened } = answer.thinking
+  const closing = textThrough(grammar, marks.close)
+  return opened ? closing : optional(grammar.rule('thinking', sequence(text(marks.open), closing)))
+}
+
+function keyOf({ constraint, chat, answer }: ConstraintRequest): string {
+  const demands = [
+    constraint,
+    chat && [chat.tools, chat.toolChoice, chat.parallelToolCalls],
+    answer && [answer.convention.name, answer.thinking, answer.opening],
+  ]
+  return createHash('sha256').update(JSON.stringify(demands)).digest('base64')
+}

@@ -1,0 +1,6 @@
+export {
+  ConstraintCompiler,
+  type CompiledConstraint,
+  type ConstraintRequest,
+  type Trigger,
+} from './constraint-compiler.ts'
