@@ -1,4 +1,5 @@
-import { defineCommand } from './command.ts'
+import { defineCommand, type CommandDefinition } from './command.ts'
+import { defineCompletion } from './completion.ts'
 import { config } from './config.ts'
 import { keys } from './keys.ts'
 import { mock } from './mock.ts'
@@ -6,9 +7,9 @@ import { serve } from './serve.ts'
 import { version } from './version.ts'
 
 /** The tree of commands. */
-export const tokenmill = defineCommand({
+export const tokenmill: CommandDefinition = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [config, keys, mock, serve, version],
+  subcommands: [serve, config, keys, mock, defineCompletion(() => tokenmill), version],
 })

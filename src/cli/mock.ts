@@ -1,4 +1,4 @@
-import { mockOptions, startMock, toMockSettings } from '../bench/index.ts'
+import { mockOptions } from '../bench/options.ts'
 import { defineCommand } from './command.ts'
 
 export const mock = defineCommand({
@@ -11,6 +11,7 @@ export const mock = defineCommand({
     'tokenmill mock --steps base=8ms,seq=0.05ms,prefill=0.02ms,context=0.01ms,chunk=2048 --max-running 256',
   ],
   async run(values, _positionals, io) {
+    const { startMock, toMockSettings } = await import('../bench/index.ts')
     const settings = toMockSettings(values)
     const server = await startMock(settings)
     io.stdout.write(

@@ -1,14 +1,13 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import cliProgress from 'cli-progress'
 import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
+import type { Engine } from '../inference/index.ts'
 import { protocolOptions } from '../protocol/options.ts'
 import { schedulerOptions } from '../scheduler/options.ts'
 import { modelOptions, serverOptions } from '../server/options.ts'
 import { telemetryOptions } from '../telemetry/options.ts'
 import { defineCommand, type Io } from './command.ts'
-import type { Engine } from '../inference/index.ts'
 
 export const serve = defineCommand({
   name: 'serve',
@@ -21,6 +20,14 @@ export const serve = defineCommand({
     ...protocolOptions,
     ...telemetryOptions,
   },
+  groups: [
+    { heading: 'Models', options: modelOptions },
+    { heading: 'Server', options: serverOptions },
+    { heading: 'Engine', options: engineOptions },
+    { heading: 'Queue', options: schedulerOptions },
+    { heading: 'Limits of a request', options: protocolOptions },
+    { heading: 'Logs', options: telemetryOptions },
+  ],
   examples: [
     'tokenmill serve',
     'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
@@ -34,7 +41,7 @@ export const serve = defineCommand({
     const engines = createEmbeddedEngines(models, values.servedModelName, values)
     const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr })
 
-    const stopProgress = showProgress(
+    const stopProgress = await showProgress(
       engines.map(({ engine }) => engine),
       io,
     )
@@ -82,12 +89,13 @@ function welcome(url: string, names: readonly string[], keyed: boolean): string 
 }
 
 /** A bar at a terminal, one line elsewhere, while models load. Returns how to stop it. */
-function showProgress(engines: readonly Engine[], io: Io): () => void {
+async function showProgress(engines: readonly Engine[], io: Io): Promise<() => void> {
   const names = engines.flatMap((engine) => engine.models().map(({ root }) => path.basename(root)))
   if (!io.stderr.isTTY) {
     io.stderr.write(`Loading ${names.join(', ')}\n`)
     return () => undefined
   }
+  const { default: cliProgress } = await import('cli-progress')
   const bar = new cliProgress.SingleBar({
     format: `Loading ${names.join(', ')} {bar} {percentage} %`,
     stream: io.stderr,

@@ -61,7 +61,8 @@ describe('a chat', () => {
       stream: true,
       stream_options: { include_usage: true },
     })
-    const chunks = await Array.fromAsync(stream)
+    const chunks: OpenAI.ChatCompletionChunk[] = []
+    for await (const chunk of stream) chunks.push(chunk)
     expect(chunks.map((chunk) => chunk.choices[0]?.delta)).toEqual([
       { role: 'assistant', content: '' },
       { content: 'w0 ' },
