@@ -106,11 +106,12 @@ export async function ofServer(start: () => Promise<RunningServer>, load: Load, 
       stream_options: { include_usage: true },
       ...(load.sampling === 'greedy' ? { temperature: 0 } : { temperature: 0.8, top_p: 0.95, seed: load.seed }),
     })
-    const plan = { tokens: load.promptTokens, shared: load.sharedTokens, vocabulary: run.model.vocabulary }
-    const [warmUp = []] = createPrompts({ ...plan, tokens: 32, shared: 0, count: 1, seed: load.seed + 500 })
-    await streamCompletion({ port: server.port, body: body(warmUp, 8) })
+    const plan = { tokens: load.promptTokens, vocabulary: run.model.vocabulary, count: load.streams }
+    // The same load with other prompts and fewer tokens first: the loops, too, count their second round only.
+    const warmUp = createPrompts({ ...plan, shared: 0, seed: load.seed + 500 })
+    await Promise.all(warmUp.map((prompt) => streamCompletion({ port: server.port, body: body(prompt, 32) })))
 
-    const prompts = createPrompts({ ...plan, count: load.streams, seed: load.seed })
+    const prompts = createPrompts({ ...plan, shared: load.sharedTokens, seed: load.seed })
     const clientCpu = process.cpuUsage()
     const serverCpu = cpuSeconds(server.pid)
     const streams = await Promise.all(
@@ -147,7 +148,7 @@ export async function ofServer(start: () => Promise<RunningServer>, load: Load, 
 async function ofLoop(script: string, load: Load, run: Run): Promise<Throughput> {
   const { streams, promptTokens, outputTokens, sampling, seed } = load
   const { path: model, vocabulary } = run.model
-  // A first repeat of few tokens would warm other paths; the whole job is run twice and the second one counts.
+  // Run twice; the second one counts.
   const job: BareLoopJob = {
     model,
     vocabulary,
