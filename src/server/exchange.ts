@@ -1,8 +1,10 @@
+import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
 import type { GenerationEncoder } from '../protocol/index.ts'
 import { toErrorReply } from '../protocol/index.ts'
 import type { RequestAccount } from '../telemetry/index.ts'
+import { outletOf, writeChunk } from './chunk-writer.ts'
 
 export interface ExchangeLimits {
   readonly headerFlushMs: number
@@ -39,7 +41,6 @@ export class Exchange {
   #encoder: GenerationEncoder | undefined
   #pending = ''
   #flushScheduled = false
-  #congested = false
   #stopKeepAlive: (() => void) | undefined
   #lastWriteMs = 0
 
@@ -58,7 +59,7 @@ export class Exchange {
 
   /** The client reads slower than we write: `drained` before more is asked of the engine. */
   get congested(): boolean {
-    return this.#congested
+    return outletOf(this.#raw).writableNeedDrain
   }
 
   /** Headers for the answer's head, whichever it will be. */
@@ -103,9 +104,7 @@ export class Exchange {
   /** Resolves once the client has read enough. Throws `cancelled` when it left, or did not read for maxWriteStallMs. */
   async drained(): Promise<void> {
     this.signal.throwIfAborted()
-    if (!this.#congested) return
-    await this.#until('drain')
-    this.#congested = false
+    if (this.congested) await this.#until(outletOf(this.#raw), 'drain')
   }
 
   /** Writes the rest and ends. Resolves once the last byte is with the operating system. */
@@ -115,7 +114,7 @@ export class Exchange {
     this.#pending = ''
     this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, Buffer.byteLength(rest))
     this.#finish()
-    const finished = this.#until('finish')
+    const finished = this.#until(this.#raw, 'finish')
     this.#raw.end(rest)
     await finished
   }
@@ -166,9 +165,11 @@ export class Exchange {
     if (this.#state === 'ended' || this.#pending === '') return
     const text = this.#pending
     this.#pending = ''
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
     this.#lastWriteMs = this.#context.clock.now()
-    if (!this.#raw.write(text)) this.#congested = true
+    if (this.#state === 'open') return writeChunk(this.#raw, text)
+    // The head leaves with the first text.
+    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
+    this.#raw.write(text)
   }
 
   #openHead(contentType: string, status: number, contentLength: number | undefined): void {
@@ -197,19 +198,19 @@ export class Exchange {
       if (this.#state === 'ended') return
       const silentMs = clock.now() - this.#lastWriteMs
       const due = this.#state === 'waiting' || silentMs >= limits.pingIntervalMs
-      if (due && !this.#congested) this.write(this.#encoder?.keepAlive ?? '')
+      if (due && !this.congested) this.write(this.#encoder?.keepAlive ?? '')
       this.#scheduleKeepAlive(due ? limits.pingIntervalMs : limits.pingIntervalMs - silentMs)
     })
   }
 
-  /** Waits for an event of the response; ends with the signal, and with maxWriteStallMs. */
-  #until(event: 'drain' | 'finish'): Promise<void> {
+  /** Waits for an event of the response or its socket; ends with the signal, and with maxWriteStallMs. */
+  #until(emitter: EventEmitter, event: 'drain' | 'finish'): Promise<void> {
     const raw = this.#raw
     const { clock, limits } = this.#context
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => {
         stopTimer()
-        raw.off(event, arrived)
+        emitter.off(event, arrived)
         this.signal.removeEventListener('abort', aborted)
         if (error === undefined) resolve()
         else reject(error)
@@ -221,7 +222,7 @@ export class Exchange {
         this.#abort.abort(error)
         raw.destroy()
       })
-      raw.once(event, arrived)
+      emitter.once(event, arrived)
       this.signal.addEventListener('abort', aborted, { once: true })
       if (this.signal.aborted) aborted()
     })

@@ -1,0 +1,25 @@
+import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
+
+/**
+ * Writes text of an answer whose head ServerResponse has written. Where the answer is chunked and owns its socket, the chunk goes straight
+ * to the socket as one string in one system call; ServerResponse.write makes four buffers of it and a writev, at twice
+ * the CPU time, which the engine on the same cores feels in every token. Elsewhere (HTTP/1.0, pipelined answers that
+ * wait for their turn) ServerResponse writes. Order is kept: both end in the same socket's queue.
+ */
+export function writeChunk(raw: ServerResponse, text: string): void {
+  const { socket } = raw
+  if (socket === null || !raw.chunkedEncoding) {
+    raw.write(text)
+    return
+  }
+  const bytes = Buffer.byteLength(text)
+  // Plain ASCII needs no encoder.
+  const encoding = bytes === text.length ? 'latin1' : 'utf8'
+  socket.write(`${bytes.toString(16)}\r\n${text}\r\n`, encoding)
+}
+
+/** What fills up when the client reads slower than we write: `writableNeedDrain`, then `drain`. */
+export function outletOf(raw: ServerResponse): Writable {
+  return raw.socket ?? raw
+}
