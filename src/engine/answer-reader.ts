@@ -1,5 +1,11 @@
 import type { ChatInput, FinishReason, GenerationEvent, GenerationRequest } from '../inference/index.ts'
-import { createOutputParser, type ChatOutputParser, type ChatPiece, type RenderedChat } from '../model/index.ts'
+import {
+  createOutputParser,
+  type AnswerShape,
+  type ChatOutputParser,
+  type ChatPiece,
+  type RenderedChat,
+} from '../model/index.ts'
 import type { LoopEvent } from './messages.ts'
 
 /**
@@ -12,6 +18,8 @@ export interface AnswerReader {
   readonly addSpecialTokens: boolean
   /** Texts that end the answer beside the request's own. */
   readonly stop: readonly string[]
+  /** What a chat's answer may be made of. */
+  readonly answer: AnswerShape | undefined
   /** Special tokens that the parser wants to see. */
   readonly shownTexts: readonly string[]
   read(event: LoopEvent): Iterable<GenerationEvent>
@@ -39,6 +47,7 @@ export function createAnswerReader(
     prompt: rendered?.prompt ?? '',
     addSpecialTokens: rendered?.addSpecialTokens ?? true,
     stop: rendered?.stop ?? [],
+    answer: rendered?.answer,
     shownTexts: rendered?.specialTexts ?? [],
     *read(event) {
       switch (event.type) {

@@ -1,3 +1,5 @@
+import type { Trigger } from './grammar/index.ts'
+
 /**
  * What the step loop needs from whatever computes: libllama (native/llama-backend.ts), or a fake in tests.
  *
@@ -71,12 +73,11 @@ export interface SamplerSpec {
   readonly prompt: Int32Array
 }
 
-/** A grammar in llama.cpp's GBNF, binding from the start, or from the first trigger on (`lazy`). */
+/** A grammar in llama.cpp's GBNF, binding from the first token, or from behind the trigger's text on. */
 export interface GrammarSpec {
   readonly gbnf: string
   readonly root: string
-  /** Regular expressions matched from the start of the output; the grammar is fed from the first group on. */
-  readonly lazyPatterns?: readonly string[]
+  readonly trigger: Trigger | undefined
 }
 
 /** Texts of tokens, and which of them end a generation. */

@@ -13,6 +13,7 @@ import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
 import { cancelled, EngineProcess } from './engine-process.ts'
 import { EventQueue } from './event-queue.ts'
+import { ConstraintCompiler } from './grammar/index.ts'
 import type { FromChild, JobRequest, LoadSpec, LoopEvent, LoopStatus, PromptInput, ToChild } from './messages.ts'
 import type { EngineOptionValues } from './options.ts'
 
@@ -38,6 +39,7 @@ export class EmbeddedEngine implements Engine {
   readonly #clock: Clock
   readonly #process: EngineProcess
   readonly #metadata: GgufMetadata
+  readonly #constraints: ConstraintCompiler
   #format: ChatFormat | undefined
   readonly #requests = new Map<number, EventQueue<LoopEvent>>()
   readonly #calls = new Map<number, PromiseWithResolvers<readonly number[] | string>>()
@@ -53,6 +55,7 @@ export class EmbeddedEngine implements Engine {
     this.#config = config
     this.#clock = clock
     this.#metadata = readGgufMetadata(config.modelPath)
+    this.#constraints = new ConstraintCompiler(config.options.maxGrammarBytes)
     checkHeader(this.#metadata)
     this.#process = new EngineProcess(
       toLoadSpec(config),
@@ -148,7 +151,7 @@ export class EmbeddedEngine implements Engine {
 
   #toJob(request: GenerationRequest, reader: AnswerReader): JobRequest {
     const { sampling } = request
-    const grammar = toGrammar(request, this.#config.options.maxGrammarBytes)
+    const grammar = toGrammar(request, reader.answer, this.#constraints, this.#config.options.maxGrammarBytes)
     return {
       key: (this.#keys += 1),
       n: request.n,

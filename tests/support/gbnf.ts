@@ -23,8 +23,8 @@ export function readGbnf(gbnf: string): GbnfText {
       .trimEnd()
       .split('\n')
       .map((line) => {
-        const [name = '', body = ''] = [line.slice(0, line.indexOf(' ::= ')), line.slice(line.indexOf(' ::= ') + 5)]
-        return [name, readAlternatives(body)]
+        const border = line.indexOf(' ::= ')
+        return [line.slice(0, border), readAlternatives(line.slice(border + 5))]
       }),
   )
   for (const alternatives of rules.values()) {
@@ -50,13 +50,11 @@ function readAlternatives(body: string): readonly (readonly Item[])[] {
     if (bar !== undefined) alternatives.push([])
     else if (literal !== undefined) {
       if (literal !== '')
-        alternatives
-          .at(-1)
-          ?.push({
-            kind: 'text',
-            letters: readLetters(literal).map(({ value }) => value),
-            repeat: literalRepeat as Repeat,
-          })
+        alternatives.at(-1)?.push({
+          kind: 'text',
+          letters: readLetters(literal).map(({ value }) => value),
+          repeat: literalRepeat as Repeat,
+        })
     } else if (inside !== undefined)
       alternatives.at(-1)?.push({ kind: 'set', ranges: readRanges(inside), repeat: setRepeat as Repeat })
     else alternatives.at(-1)?.push({ kind: 'rule', name: name ?? '', repeat: nameRepeat as Repeat })

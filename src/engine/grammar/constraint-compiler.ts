@@ -8,6 +8,7 @@ import { jsonObject } from './json-text.ts'
 import { grammarOptions } from './options.ts'
 import { SchemaCompiler } from './schema-compiler.ts'
 import { callableTools, textThrough, writeCalls } from './tool-grammar.ts'
+import type { Trigger } from './trigger-watch.ts'
 
 /** What a request demands of its output. */
 export interface ConstraintRequest {
@@ -25,15 +26,6 @@ export interface CompiledConstraint {
   readonly trigger: Trigger | undefined
 }
 
-/** Text at which a grammar begins to bind; the grammar describes what follows the text. */
-export interface Trigger {
-  readonly text: string
-  /** Counts only as the first thing in the answer, white space aside. */
-  readonly onlyAtStart: boolean
-  /** Counts only behind this text, where the answer has it: the end of thinking. */
-  readonly behind: string | undefined
-}
-
 /**
  * Compiles what a request demands of its output, and remembers the last results. Throws `unsupported` for what cannot
  * be enforced, with the path of the keyword as `param`; `invalid_request` for schemas that are none.
@@ -43,10 +35,8 @@ export class ConstraintCompiler {
   readonly #capacity: number
   readonly #maxBytes: number
 
-  constructor(
-    maxBytes: number = grammarOptions.maxGrammarBytes.default,
-    capacity: number = grammarOptions.maxCachedGrammars.default,
-  ) {
+  /** `maxBytes`: longest grammar that a request may bring. */
+  constructor(maxBytes: number, capacity: number = grammarOptions.maxCachedGrammars.default) {
     this.#maxBytes = maxBytes
     this.#capacity = capacity
   }
@@ -103,7 +93,7 @@ export class ConstraintCompiler {
     return write(calls(syntax.trigger), 'tools', {
       text: syntax.trigger,
       onlyAtStart: syntax.triggersOnlyAtStart,
-      behind: answer.thinking === undefined ? undefined : answer.thinking.marks.close,
+      thinking: answer.thinking && { ...answer.thinking.marks, opened: answer.thinking.opened },
     })
   }
 }

@@ -1,6 +1,2 @@
-export {
-  ConstraintCompiler,
-  type CompiledConstraint,
-  type ConstraintRequest,
-  type Trigger,
-} from './constraint-compiler.ts'
+export { ConstraintCompiler, type CompiledConstraint, type ConstraintRequest } from './constraint-compiler.ts'
+export { TriggerWatch, type Trigger } from './trigger-watch.ts'

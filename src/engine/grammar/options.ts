@@ -45,14 +45,6 @@ export const grammarOptions = defineOptions({
     help: 'Most states of a pattern, format or number range, together with its length bounds',
     reason: 'hand-written patterns have under 100; a few expressions need exponentially many',
   },
-  maxGrammarBytes: {
-    schema: count,
-    default: 2 * 1024 * 1024,
-    value: '<bytes>',
-    unit: 'bytes',
-    help: 'Longest grammar that a schema, or a request, brings',
-    reason: 'libllama reads about 20 MB of it in a second, and no other stream is served meanwhile',
-  },
   maxCachedGrammars: {
     schema: count,
     default: 256,

@@ -6,14 +6,13 @@ import { invalidSchema, readNumber, type SchemaObject } from './schema-keywords.
 
 export function writeNumber(grammar: GrammarBuilder, schema: SchemaObject, integer: boolean, path: string): Expression {
   const { min, max } = readBounds(schema, path)
-  const multiplesOf = [schema['multipleOf'] ?? []].flat()
-  if (!multiplesOf.every((value) => typeof value === 'number' && value > 0)) {
-    throw invalidSchema(`${path}.multipleOf`, 'a number > 0 belongs here')
-  }
+  const asked: readonly unknown[] = [schema['multipleOf'] ?? []].flat()
+  const multiplesOf = asked.filter((value): value is number => typeof value === 'number' && value > 0)
+  if (multiplesOf.length < asked.length) throw invalidSchema(`${path}.multipleOf`, 'a number > 0 belongs here')
   if (min === undefined && max === undefined && multiplesOf.length === 0) {
     return integer ? jsonInteger(grammar) : jsonNumber(grammar)
   }
-  return boundedNumber(grammar, { integer, min, max, multiplesOf: multiplesOf as readonly number[] })
+  return boundedNumber(grammar, { integer, min, max, multiplesOf })
 }
 
 /** The tighter of the inclusive and the exclusive bound, on each side. */

@@ -1,0 +1,13 @@
+import type { Pointer } from './abi.ts'
+import type { LlamaModel } from './llama-model.ts'
+
+/** Where samplers draw: a model's context and its rows of logits. */
+export interface SamplerPlace {
+  readonly model: LlamaModel
+  readonly context: Pointer
+  /** Most tokens of one sequence: how far back penalties look. */
+  readonly sequenceCells: number
+  /** Where a request sets no top_k, only this many most likely tokens are candidates; 0: all. */
+  readonly candidates: number
+  logits(row: number): Float32Array
+}
