@@ -104,6 +104,25 @@ describe('The embedded engine', { timeout: 60_000 }, () => {
     expect(await failureOf(run({ constraint: grammar(deep) }))).toMatchObject({ code: 'limit_exceeded' })
   })
 
+  it('draws the same tokens by its short way as by libllama’s whole chain', async () => {
+    // A bias of nothing makes the request take the long way.
+    const long = { logitBias: new Map([[300, 0]]) }
+    for (const changes of [
+      { temperature: 0 },
+      { temperature: 0.8, topP: 0.95 },
+      { temperature: 1.5, topK: 20 },
+      { temperature: 1.2, minP: 0.01 },
+      { temperature: 1 },
+    ]) {
+      const texts: string[] = []
+      // The first finds no cached prompt, and rounds otherwise than the two after it.
+      for (const options of [changes, changes, { ...changes, ...long }]) {
+        texts.push(textOf(await run({ maxTokens: 64, ignoreEos: true, sampling: sampling({ seed: 7, ...options }) })))
+      }
+      expect(texts[1], JSON.stringify(changes)).toBe(texts[2])
+    }
+  })
+
   it('honours bias, and penalties over what was generated', async () => {
     const chosen = 320
     const biased = await run({

@@ -4,6 +4,7 @@ import type { Backend, BackendShape, Batch, Sampler, SamplerSpec } from '../back
 import { failOnFaults, type Pointer } from './abi.ts'
 import { call, type LlamaModel } from './llama-model.ts'
 import { createSampler } from './llama-sampler.ts'
+import { RowSampler } from './row-sampler.ts'
 import { attachThreadpool } from './threadpool.ts'
 
 export interface ContextSpec {
@@ -35,6 +36,7 @@ export class LlamaBackend implements Backend {
   readonly #spec: ContextSpec
   readonly #nativeBatch: Record<string, unknown>
   readonly #rows = new Map<Pointer, Float32Array>()
+  readonly #rowSampler: RowSampler
   readonly #snapshots = [new Snapshot(), new Snapshot()] as const
 
   constructor(model: LlamaModel, spec: ContextSpec) {
@@ -56,6 +58,7 @@ export class LlamaBackend implements Backend {
     const { batch, native } = createBatch()
     this.batch = batch
     this.#nativeBatch = native
+    this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
     attachThreadpool(model.library, this.#context, spec.threads)
   }
 
@@ -84,7 +87,8 @@ export class LlamaBackend implements Backend {
     const { sequenceCells } = this.shape
     const logits = (row: number) => this.logits(row)
     const candidates = this.#spec.samplingCandidates
-    return createSampler({ model: this.#model, context: this.#context, sequenceCells, candidates, logits }, spec)
+    const place = { model: this.#model, context: this.#context, sequenceCells, candidates, logits }
+    return createSampler({ ...place, rowSampler: this.#rowSampler }, spec)
   }
 
   copy(from: number, to: number, length: number): boolean {
@@ -122,6 +126,7 @@ export class LlamaBackend implements Backend {
   }
 
   free(): void {
+    this.#rowSampler.free()
     call(this.#model.library.llama['llama_free'], this.#context)
   }
 

@@ -6,7 +6,10 @@ import type { SamplerPlace } from './sampler-place.ts'
 
 /** libllama's own sampler chain for one sequence. It owns the native objects until `free`. */
 export function createSampler(place: SamplerPlace, spec: SamplerSpec): Sampler {
+  const takesLogitsAsTheyAre = spec.grammar === undefined && !changesLogits(spec)
+  if (takesLogitsAsTheyAre && spec.temperature <= 0) return place.rowSampler.greedy
   const chain = createChain(place, spec)
+  if (takesLogitsAsTheyAre) return place.rowSampler.drawing(chain, spec.temperature)
   const { llama } = place.model.library
   const sample = llama['llama_sampler_sample'] as (chain: Pointer, context: Pointer, row: number) => number
   const free: Sampler = {
@@ -14,6 +17,10 @@ export function createSampler(place: SamplerPlace, spec: SamplerSpec): Sampler {
     free: () => call(llama['llama_sampler_free'], chain),
   }
   return spec.grammar === undefined ? free : new GrammarSampler(place, chain, free, spec.grammar)
+}
+
+function changesLogits({ logitBias, presencePenalty, frequencyPenalty, repetitionPenalty }: SamplerSpec): boolean {
+  return logitBias.length > 0 || presencePenalty !== 0 || frequencyPenalty !== 0 || repetitionPenalty !== 1
 }
 
 /**

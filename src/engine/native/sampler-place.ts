@@ -1,5 +1,6 @@
 import type { Pointer } from './abi.ts'
 import type { LlamaModel } from './llama-model.ts'
+import type { RowSampler } from './row-sampler.ts'
 
 /** Where samplers draw: a model's context and its rows of logits. */
 export interface SamplerPlace {
@@ -9,5 +10,7 @@ export interface SamplerPlace {
   readonly sequenceCells: number
   /** Where a request sets no top_k, only this many most likely tokens are candidates; 0: all. */
   readonly candidates: number
+  /** For requests that take the logits as they are. */
+  readonly rowSampler: RowSampler
   logits(row: number): Float32Array
 }
