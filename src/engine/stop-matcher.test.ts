@@ -33,7 +33,7 @@ describe('StopMatcher', () => {
     })
     fc.assert(
       fc.property(fc.array(letters, { maxLength: 6 }), stops, (pieces, stops) => {
-        const whole = run(stops, [...pieces.join('')])
+        const whole = run(stops, Array.from(pieces.join('')))
         expect(run(stops, pieces)).toEqual(whole)
         expect(pieces.join('').startsWith(whole.text + (whole.stop ?? ''))).toBe(true)
         for (const stop of stops) expect(whole.text.includes(stop)).toBe(false)

@@ -90,7 +90,7 @@ describe('A request gives the tokens it gives alone', { timeout: 60_000 }, () =>
       it('when its prefix is computed by a request that runs at the same time', async () => {
         const engine = open({ kvLayout })
         const stem = createPrompt(10, 200)
-        const prompts = [1, 2, 3, 4].map((seed) => [...stem, ...createPrompt(seed, 20).slice(1)])
+        const prompts = [1, 2, 3, 4].map((seed) => stem.concat(createPrompt(seed, 20).slice(1)))
         const results = await Promise.all(prompts.map((prompt) => generate(engine, prompt)))
         expect(results.map(cachedOf)).toEqual([0, 200, 200, 200])
         expect(engine.status().prefixCache?.hits).toBe(600)
