@@ -1,3 +1,4 @@
+import { bench } from './bench.ts'
 import { defineCommand, type CommandDefinition } from './command.ts'
 import { defineCompletion } from './completion.ts'
 import { config } from './config.ts'
@@ -11,5 +12,5 @@ export const tokenmill: CommandDefinition = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [serve, config, keys, mock, defineCompletion(() => tokenmill), version],
+  subcommands: [serve, config, keys, bench, mock, defineCompletion(() => tokenmill), version],
 })

@@ -1,0 +1,296 @@
+import { Agent, type Dispatcher } from 'undici'
+import type { Target } from '../plan.ts'
+import type { RequestOutcome, RequestRecord } from '../metrics/record.ts'
+import type { LoopWatch } from './loop-watch.ts'
+import type { PlannedRequest } from './request-source.ts'
+import { StreamTimeline } from './stream-timeline.ts'
+
+/** Longest body that is read of an answer that is no stream. */
+const maxBodyBytes = 64 * 1024 ** 2
+/** Of an error's body, what a report can show. */
+const maxErrorBytes = 4096
+
+export interface LoadClientOptions {
+  readonly target: Target
+  readonly timeoutMs: number
+  readonly maxEventBytes: number
+  /** Keep the text of answers: for the next turn, or to count its tokens. */
+  readonly keepText: boolean
+  /** Ms since the start of the run, the same in every worker. */
+  readonly nowMs: () => number
+  readonly watch: LoopWatch
+  /** Counts tokens where the server reports no usage. */
+  readonly countTokens?: (text: string) => number
+}
+
+export interface SentRequest {
+  readonly record: RequestRecord
+  readonly text: string
+}
+
+/** Why the run gives up a request that still runs. */
+export type AbandonReason = 'unfinished' | 'interrupted'
+
+/**
+ * Sends requests over as many HTTP/1.1 connections as there are requests at once (no hidden cap, no pipelining)
+ * and notes when bytes arrive. No retries: what fails is reported as it failed.
+ */
+export class LoadClient {
+  readonly #options: LoadClientOptions
+  readonly #agent: Agent
+  readonly #origin: string
+  readonly #path: string
+  readonly #running = new Set<Exchange>()
+
+  constructor(options: LoadClientOptions) {
+    this.#options = options
+    const url = new URL(`${options.target.url}/${apiPaths[options.target.api]}`)
+    this.#origin = url.origin
+    this.#path = `${url.pathname}${url.search}`
+    this.#agent = new Agent({
+      connections: null,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: options.timeoutMs },
+    })
+  }
+
+  get inFlight(): number {
+    return this.#running.size
+  }
+
+  /** Always resolves: whatever happens is an outcome in the record. */
+  send(planned: PlannedRequest, scheduledMs: number, capWaitMs: number): Promise<SentRequest> {
+    const { target } = this.#options
+    return new Promise((resolve) => {
+      const exchange = new Exchange(this.#options, planned, scheduledMs, capWaitMs, (sent) => {
+        this.#running.delete(exchange)
+        resolve(sent)
+      })
+      this.#running.add(exchange)
+      try {
+        this.#agent.dispatch(
+          {
+            origin: this.#origin,
+            path: this.#path,
+            method: 'POST',
+            headers: {
+              'content-type': 'application/json',
+              accept: target.stream ? 'text/event-stream' : 'application/json',
+              'x-request-id': planned.id,
+              ...target.headers,
+            },
+            body: planned.body,
+          },
+          exchange,
+        )
+      } catch (error) {
+        exchange.finish('connectFailed', messageOf(error))
+      }
+    })
+  }
+
+  /** Ends every running request with this outcome. */
+  abandon(reason: AbandonReason): void {
+    for (const exchange of this.#running) exchange.abandon(reason)
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+}
+
+const apiPaths = { chat: 'chat/completions', completion: 'completions', embedding: 'embeddings' } as const
+
+/** One request and its answer. Owns its timer and, through the controller, its connection until `finish`. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: LoadClientOptions
+  readonly #planned: PlannedRequest
+  readonly #scheduledMs: number
+  readonly #capWaitMs: number
+  readonly #sentMs: number
+  readonly #onFinish: (sent: SentRequest) => void
+  readonly #timeline: StreamTimeline
+  readonly #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #kind: 'events' | 'json' | 'other' = 'other'
+  #body: Buffer[] = []
+  #bodyBytes = 0
+  #connected = false
+  #finished = false
+
+  constructor(
+    options: LoadClientOptions,
+    planned: PlannedRequest,
+    scheduledMs: number,
+    capWaitMs: number,
+    onFinish: (sent: SentRequest) => void,
+  ) {
+    this.#options = options
+    this.#planned = planned
+    this.#scheduledMs = scheduledMs
+    this.#capWaitMs = capWaitMs
+    this.#onFinish = onFinish
+    this.#timeline = new StreamTimeline(options.maxEventBytes, options.keepText)
+    this.#sentMs = options.nowMs()
+    this.#timer = setTimeout(() => this.#onTimeout(), options.timeoutMs)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#connected = true
+    this.#controller = controller
+    if (this.#finished) controller.abort(new Error('given up'))
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    // Informational answers (100 to 199) precede the real one.
+    if (status < 200) return
+    this.#status = status
+    const type = String(headers['content-type'] ?? '').toLowerCase()
+    this.#kind = type.includes('text/event-stream') ? 'events' : type.includes('json') ? 'json' : 'other'
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#finished) return
+    this.#options.watch.bytesArrived()
+    const nowMs = this.#options.nowMs()
+    if (this.#status >= 400 || this.#kind !== 'events') {
+      this.#keepBody(chunk)
+      return
+    }
+    this.#timeline.pushEvents(chunk, nowMs)
+    const { problem } = this.#timeline
+    if (problem !== undefined) this.finish(problem.kind, problem.message)
+  }
+
+  onResponseEnd(): void {
+    if (this.#finished) return
+    if (this.#status === 429 || this.#status === 503) return this.finish('refused', this.#errorText())
+    if (this.#status >= 300) return this.finish('httpError', this.#errorText())
+    const nowMs = this.#options.nowMs()
+    if (this.#kind === 'other') return this.finish('notJson', `answered ${this.#text().slice(0, 80)}`)
+    if (this.#kind === 'json') this.#timeline.takeBody(this.#text(), nowMs)
+    const { problem, chunksMs, finishReason, done } = this.#timeline
+    if (problem !== undefined) this.finish(problem.kind, problem.message)
+    else if (this.#kind === 'events' && finishReason === undefined && !done)
+      this.finish('truncated', 'the stream ended without finish_reason and [DONE]')
+    else if (chunksMs.length === 0) this.finish('empty', 'no token in a complete answer')
+    else this.finish('ok', '')
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#finished) return
+    this.finish(this.#connected ? 'cut' : 'connectFailed', messageOf(error))
+  }
+
+  abandon(reason: AbandonReason): void {
+    const why = reason === 'interrupted' ? 'the run was stopped' : 'still running when the drain time ended'
+    this.finish(reason, why)
+  }
+
+  /** The request is over. Idempotent; aborts what still runs. */
+  finish(outcome: RequestOutcome, message: string): void {
+    if (this.#finished) return
+    this.#finished = true
+    clearTimeout(this.#timer)
+    const endMs = this.#options.nowMs()
+    if (outcome !== 'ok') this.#controller?.abort(new Error(message))
+    const timeline = this.#timeline
+    const { usage, chunksMs } = timeline
+    const counted = this.#countOutput()
+    this.#onFinish({
+      text: timeline.text,
+      record: {
+        session: this.#planned.session,
+        turn: this.#planned.turn,
+        classIndex: this.#planned.classIndex,
+        scheduledMs: this.#scheduledMs,
+        sentMs: this.#sentMs,
+        capWaitMs: this.#capWaitMs,
+        firstEventMs: timeline.firstEventMs,
+        chunksMs: Float64Array.from(chunksMs),
+        chunkTokens: toChunkTokens(timeline.tokensAfter, chunksMs.length),
+        endMs,
+        outcome,
+        status: this.#status,
+        message: message.slice(0, 200),
+        streamed: this.#kind === 'events',
+        promptTokensAsked: this.#planned.promptTokens,
+        outputTokensAsked: this.#planned.outputTokens,
+        promptTokens: usage?.promptTokens,
+        cachedTokens: usage?.cachedTokens,
+        outputTokens: counted.tokens,
+        outputTokensFrom: counted.from,
+        outputChars: timeline.outputChars,
+        finishReason: timeline.finishReason,
+      },
+    })
+  }
+
+  #countOutput(): { readonly tokens: number; readonly from: RequestRecord['outputTokensFrom'] } {
+    const { usage, chunksMs, text } = this.#timeline
+    if (usage?.completionTokens !== undefined) return { tokens: usage.completionTokens, from: 'usage' }
+    const { countTokens } = this.#options
+    if (countTokens !== undefined) return { tokens: countTokens(text), from: 'tokenizer' }
+    return { tokens: chunksMs.length, from: 'chunks' }
+  }
+
+  #keepBody(chunk: Buffer): void {
+    const limit = this.#status >= 400 ? maxErrorBytes : maxBodyBytes
+    if (this.#bodyBytes >= limit) {
+      if (this.#status < 400) this.finish('malformed', `the body is longer than ${maxBodyBytes} bytes`)
+      return
+    }
+    this.#body.push(chunk)
+    this.#bodyBytes += chunk.length
+  }
+
+  #text(): string {
+    return Buffer.concat(this.#body).toString('utf8')
+  }
+
+  #errorText(): string {
+    const text = this.#text()
+    try {
+      const { error } = JSON.parse(text) as { error?: { message?: unknown } | string }
+      const message = typeof error === 'string' ? error : error?.message
+      if (typeof message === 'string') return `${this.#status}: ${message}`
+    } catch {
+      // Not JSON: the text itself says more than nothing.
+    }
+    return `${this.#status}: ${text.slice(0, 120)}`
+  }
+
+  #onTimeout(): void {
+    this.finish('timedOut', `no complete answer within ${this.#options.timeoutMs} ms`)
+  }
+}
+
+/** Tokens of each chunk from running totals; undefined unless every chunk has one and they never fall. */
+function toChunkTokens(tokensAfter: readonly number[], chunks: number): number[] | undefined {
+  if (tokensAfter.length !== chunks || chunks === 0) return undefined
+  const tokens: number[] = []
+  let before = 0
+  for (let i = 0; i < chunks; i += 1) {
+    const after = tokensAfter[i]
+    if (after === undefined || after < before) return undefined
+    tokens.push(after - before)
+    before = after
+  }
+  return tokens
+}
+
+/** The error's code and message, of the innermost cause that has them. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
+  if (!(error instanceof Error)) return String(error)
+  if (error.cause instanceof Error) return messageOf(error.cause)
+  const { code } = error as NodeJS.ErrnoException
+  return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`
+}

@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { StreamTimeline } from './stream-timeline.ts'
+
+function push(events: readonly unknown[], timeline = new StreamTimeline(1 << 16, true)): StreamTimeline {
+  for (const [index, event] of events.entries()) {
+    const data = typeof event === 'string' ? event : JSON.stringify(event)
+    timeline.pushEvents(Buffer.from(`data: ${data}\n\n`), 10 * (index + 1))
+  }
+  return timeline
+}
+
+const delta = (fields: object, finish: string | null = null): object => ({
+  choices: [{ index: 0, delta: fields, finish_reason: finish }],
+})
+
+describe('StreamTimeline', () => {
+  it('times chunks with content, not the role, the end or the usage', () => {
+    const timeline = push([
+      delta({ role: 'assistant', content: '' }),
+      delta({ content: 'a' }),
+      delta({ content: 'b' }),
+      delta({}, 'stop'),
+      { choices: [], usage: { prompt_tokens: 9, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 4 } } },
+      '[DONE]',
+    ])
+    expect(timeline.firstEventMs).toBe(10)
+    expect(timeline.chunksMs).toEqual([20, 30])
+    expect(timeline.text).toBe('ab')
+    expect(timeline.finishReason).toBe('stop')
+    expect(timeline.done).toBe(true)
+    expect(timeline.usage).toEqual({ promptTokens: 9, completionTokens: 2, cachedTokens: 4 })
+  })
+
+  it('counts reasoning, tool calls and completions as output, and what is said under two names once', () => {
+    const timeline = push([
+      delta({ reasoning_content: 'think', reasoning: 'think' }),
+      delta({ tool_calls: [{ index: 0, function: { name: 'f', arguments: '{}' } }] }),
+      { choices: [{ index: 0, text: 'done' }] },
+    ])
+    expect(timeline.text).toBe('thinkf{}done')
+    expect(timeline.chunksMs).toHaveLength(3)
+  })
+
+  it('keeps running usage per chunk where the server gives it', () => {
+    const chunk = (content: string, tokens: number) => ({
+      ...delta({ content }),
+      usage: { prompt_tokens: 1, completion_tokens: tokens },
+    })
+    expect(push([chunk('a', 1), chunk('bcd', 4)]).tokensAfter).toEqual([1, 4])
+  })
+
+  it('names what is not as the API defines, and reads nothing after it', () => {
+    expect(push(['{"choices":[{', delta({ content: 'a' })]).problem?.kind).toBe('malformed')
+    expect(push([{ error: { message: 'engine died' } }]).problem).toEqual({
+      kind: 'errorEvent',
+      message: 'engine died',
+    })
+    expect(push(['null']).problem?.kind).toBe('malformed')
+    const broken = push(['{"choices":"x"}', delta({ content: 'a' })])
+    expect([broken.problem?.kind, broken.chunksMs.length]).toEqual(['malformed', 0])
+  })
+
+  it('survives any JSON and any bytes that a server can send', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.json(), fc.string()), { maxLength: 5 }), (events) => {
+        push(events)
+      }),
+    )
+    const shapes = fc.object({
+      key: fc.constantFrom('choices', 'delta', 'content', 'usage', 'error', 'tool_calls', '0'),
+    })
+    fc.assert(fc.property(fc.array(shapes, { maxLength: 3 }), (events) => void push(events)))
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        new StreamTimeline(64, false).pushEvents(bytes, 1)
+      }),
+    )
+  })
+})

@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { createRandom, parseDurationMs, TokenmillError } from '../core/index.ts'
+import {
+  ditherTrace,
+  levelAt,
+  parseDistribution,
+  parseStage,
+  parseTrace,
+  stagesDurationMs,
+  workloadOptions,
+  type ArrivalProcess,
+  type Stage,
+} from '../workload/index.ts'
+import type { WarmUp } from './metrics/aggregate.ts'
+import { parseObjective, parseObjectives, parsePairs, type Objectives } from './metrics/objectives.ts'
+import type { BenchOptions } from './options.ts'
+import { peakConcurrency, type LoadPlan, type LoadShape, type RequestClass, type Target } from './plan.ts'
+
+const defaultUsers = 8
+const defaultDurationMs = 30_000
+/** Users that one thread serves without lag at 20 tokens/s each. */
+const usersPerWorker = 512
+const staggerPerUserMs = 10
+const longestStaggerMs = 5_000
+
+/** Base URL without a slash at its end. Throws `invalid_request` for what is no http(s) URL. */
+export function parseBaseUrl(text: string): string {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw new TokenmillError('invalid_request', `'${text}' is no URL; write http://127.0.0.1:8080/v1.`)
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new TokenmillError('invalid_request', `'${text}' has protocol ${url.protocol}; http and https are measured.`)
+  return text.replace(/\/+$/, '')
+}
+
+export function toHeaders(options: BenchOptions): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (options.apiKey !== undefined) headers['authorization'] = `Bearer ${options.apiKey}`
+  for (const text of options.header) {
+    const split = text.indexOf(':')
+    if (split <= 0) throw new TokenmillError('invalid_request', `Header '${text}' is not 'name: value'.`)
+    headers[text.slice(0, split).trim().toLowerCase()] = text.slice(split + 1).trim()
+  }
+  return headers
+}
+
+export function toTarget(options: BenchOptions, url: string, model: string): Target {
+  return {
+    url,
+    model,
+    api: options.api,
+    stream: options.stream && options.api !== 'embedding',
+    headers: toHeaders(options),
+    extraBody: parseExtraBody(options.extraBody),
+    ignoreEos: options.ignoreEos && options.api !== 'embedding',
+  }
+}
+
+function parseExtraBody(text: string | undefined): Record<string, unknown> {
+  if (text === undefined) return {}
+  try {
+    const body: unknown = JSON.parse(text)
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+  } catch {
+    // Reported below, with what was given.
+  }
+  throw new TokenmillError('invalid_request', `--extra-body is '${text.slice(0, 60)}'; it must be a JSON object.`)
+}
+
+/** Classes with shares that sum to 1: stated ones first, the rest shared by those that state none. */
+export function parseClasses(options: BenchOptions): RequestClass[] {
+  if (options.class.length === 0) {
+    const objectives = options.slo === undefined ? {} : parseObjectives(options.slo)
+    return [{ name: 'all', share: 1, promptTokens: options.prompt, outputTokens: options.output, objectives }]
+  }
+  if (options.slo !== undefined)
+    throw new TokenmillError('invalid_request', '--slo and --class exclude each other: give each class its limits.')
+  const parsed = options.class.map((text) => parseClass(text, options))
+  const stated = parsed.reduce((sum, each) => sum + (each.share ?? 0), 0)
+  const open = parsed.filter((each) => each.share === undefined).length
+  if (stated > 1 + 1e-9 || (open === 0 && stated < 1 - 1e-6)) {
+    throw new TokenmillError('invalid_request', `The shares of the classes sum to ${stated}; they must sum to 1.`)
+  }
+  const rest = open === 0 ? 0 : (1 - stated) / open
+  return parsed.map(({ share = rest, ...each }) => Object.assign(each, { share }))
+}
+
+function parseClass(text: string, options: BenchOptions): Omit<RequestClass, 'share'> & { share: number | undefined } {
+  const split = text.indexOf(':')
+  const name = (split < 0 ? text : text.slice(0, split)).trim()
+  const objectives: Objectives = {}
+  let [share, promptTokens, outputTokens] = [undefined as number | undefined, options.prompt, options.output]
+  for (const [key, value] of parsePairs(split < 0 ? '' : text.slice(split + 1))) {
+    const objective = parseObjective(key, value)
+    if (objective !== undefined) Object.assign(objectives, objective)
+    else if (key === 'share') share = Number(value)
+    else if (key === 'prompt') promptTokens = parseDistribution(value).text
+    else if (key === 'output') outputTokens = parseDistribution(value).text
+    else {
+      throw new TokenmillError(
+        'invalid_request',
+        `Class '${name}' has '${key}'; known are ttft, tpot, stall, e2e, share, prompt, output.`,
+      )
+    }
+  }
+  if (share !== undefined && !(share >= 0 && share <= 1))
+    throw new TokenmillError('invalid_request', `Class '${name}' has share ${share}; it must be from 0 to 1.`)
+  return { name, share, promptTokens, outputTokens, objectives }
+}
+
+/** A single kind of load. Throws `invalid_request` where two are asked for. */
+export function parseShape(options: BenchOptions): LoadShape {
+  const given = [
+    options.concurrency.length > 0 ? '--concurrency' : '',
+    options.rate.length > 0 ? '--rate' : '',
+    options.trace === undefined ? '' : '--trace',
+  ].filter((each) => each !== '')
+  if (given.length > 1)
+    throw new TokenmillError('invalid_request', `${given.join(' and ')} exclude each other: choose one kind of load.`)
+  if (options.trace !== undefined) return readTrace(options, options.trace)
+  if (options.rate.length > 0) return openLoop(options, parseStages(options.rate))
+  return closedLoop(options, options.concurrency.length > 0 ? parseStages(options.concurrency) : [steady(defaultUsers)])
+}
+
+export function steady(level: number): Stage {
+  return { from: level, to: level, durationMs: Infinity }
+}
+
+export function closedLoop(options: BenchOptions, users: readonly Stage[]): LoadShape {
+  const most = Math.max(...users.map((stage) => Math.max(stage.from, stage.to)))
+  const staggerMs = options.stagger ?? Math.min(longestStaggerMs, most * staggerPerUserMs)
+  return { kind: 'closed', users, thinkMs: toMsText(options.think), staggerMs }
+}
+
+export function openLoop(options: BenchOptions, rates: readonly Stage[]): LoadShape {
+  const process: ArrivalProcess =
+    options.arrivals === 'gamma' || options.burstiness !== 1
+      ? { kind: 'gamma', burstiness: options.burstiness }
+      : { kind: options.arrivals }
+  return { kind: 'open', process, rates, maxConcurrency: options.maxConcurrency ?? Infinity }
+}
+
+function parseStages(texts: readonly string[]): Stage[] {
+  const stages = texts.map((text) => parseStage(text))
+  const endless = stages.slice(0, -1).find((stage) => stage.durationMs === Infinity)
+  if (endless !== undefined)
+    throw new TokenmillError('invalid_request', `Stage ${endless.from} has no duration though another follows.`)
+  return stages
+}
+
+function readTrace(options: BenchOptions, file: string): LoadShape {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new TokenmillError('invalid_request', `Cannot read the trace: ${why}`, {}, error)
+  }
+  const limits = { maxTraceRequests: workloadOptions.maxTraceRequests.default }
+  const trace = parseTrace(text.split('\n'), limits)
+  const requests = options.dither ? ditherTrace(trace, createRandom(options.seed)) : trace
+  return { kind: 'trace', requests, speed: options.speed }
+}
+
+/** A distribution in ms as text that `parseDistribution` reads without units, for plans that cross to threads. */
+function toMsText(text: string): string {
+  parseDistribution(text, parseDurationMs)
+  return text.replace(/(\d+(?:\.\d+)?)(ms|s|m|h)\b/g, (part) => String(parseDurationMs(part)))
+}
+
+export function toLoadPlan(
+  options: BenchOptions,
+  target: Target,
+  words: LoadPlan['words'],
+  shape: LoadShape,
+): LoadPlan {
+  const classes = parseClasses(options)
+  for (const each of classes) {
+    parseDistribution(each.promptTokens)
+    parseDistribution(each.outputTokens)
+  }
+  const stagesMs =
+    shape.kind === 'closed'
+      ? stagesDurationMs(shape.users)
+      : shape.kind === 'open'
+        ? stagesDurationMs(shape.rates)
+        : Infinity
+  const open = options.requests === undefined && stagesMs === Infinity && shape.kind !== 'trace'
+  return {
+    target,
+    seed: options.seed,
+    shape,
+    classes,
+    words,
+    sharedShare: options.sharedPrefix,
+    sharedPrefixes: options.sharedPrefixes,
+    turns: options.turns,
+    turnPauseMs: toMsText(options.turnPause),
+    maxRequests: options.requests ?? Infinity,
+    durationMs: Math.min(stagesMs, options.duration ?? (open ? defaultDurationMs : Infinity)),
+    timeoutMs: options.timeout,
+    drainMs: options.drain,
+    maxInFlight: options.maxInFlight,
+    maxEventBytes: options.maxEventBytes,
+    failurePauseMs: options.failurePause,
+  }
+}
+
+/** What is left out at the start: as asked, else one request a user, or a tenth of an open loop's time. */
+export function toWarmUp(options: BenchOptions, plan: LoadPlan): WarmUp {
+  const { warmup } = options
+  if (warmup !== undefined) {
+    const ms = /[a-z]/i.test(warmup) ? parseDurationMs(warmup) : undefined
+    if (ms !== undefined) return { kind: 'time', ms }
+    if (/^\d+$/.test(warmup)) return { kind: 'requests', count: Number(warmup) }
+    throw new TokenmillError('invalid_request', `--warmup is '${warmup}'; write a time (10s) or a number of requests.`)
+  }
+  if (plan.shape.kind === 'closed') return { kind: 'requests', count: Math.ceil(levelAt(plan.shape.users, 0)) }
+  if (plan.shape.kind === 'trace') return { kind: 'time', ms: 0 }
+  const rate = levelAt(plan.shape.rates, 0)
+  const expectedMs = Math.min(plan.durationMs, rate > 0 ? (plan.maxRequests / rate) * 1000 : Infinity)
+  return { kind: 'time', ms: Number.isFinite(expectedMs) ? expectedMs / 10 : 0 }
+}
+
+export function toWorkers(options: BenchOptions, plan: LoadPlan): number {
+  if (options.workers !== undefined) return options.workers
+  const users = plan.shape.kind === 'closed' ? peakConcurrency(plan) : usersPerWorker
+  return Math.max(1, Math.min(availableParallelism() - 1, Math.ceil(users / usersPerWorker)))
+}
+
+/** The load in words, with its kind first. */
+export function describeLoad(plan: LoadPlan): string {
+  const { shape } = plan
+  const stages = (list: readonly Stage[], unit: string): string =>
+    list
+      .map(({ from, to, durationMs }) => {
+        const level = from === to ? `${from}` : `${from} to ${to}`
+        return `${level} ${unit}${durationMs === Infinity ? '' : ` for ${durationMs / 1000} s`}`
+      })
+      .join(', then ')
+  const lengths = plan.classes.map((each) => `${each.promptTokens} in, ${each.outputTokens} out`)
+  const tokens = [...new Set(lengths)].join(' | ')
+  const extra = [
+    plan.turns > 1 ? `${plan.turns} turns` : '',
+    plan.sharedShare > 0 ? `${plan.sharedShare * 100} % shared prefix (${plan.sharedPrefixes})` : '',
+  ].filter((each) => each !== '')
+  const tail = extra.length === 0 ? '' : `, ${extra.join(', ')}`
+  if (shape.kind === 'closed') return `closed loop, ${stages(shape.users, 'users')}, ${tokens}${tail}`
+  if (shape.kind === 'trace')
+    return `trace of ${shape.requests.length} requests at ${shape.speed}× speed (open loop)${tail}`
+  const process = shape.process.kind === 'gamma' ? `gamma ${shape.process.burstiness}` : shape.process.kind
+  const cap = shape.maxConcurrency === Infinity ? '' : `, at most ${shape.maxConcurrency} at once`
+  return `open loop (${process}), ${stages(shape.rates, 'requests/s')}${cap}, ${tokens}${tail}`
+}

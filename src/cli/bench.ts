@@ -1,0 +1,139 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import packageJson from '../../package.json' with { type: 'json' }
+import { z } from 'zod'
+import {
+  benchOptions,
+  createLiveView,
+  createMachineClock,
+  exitCodeOf,
+  htmlReport,
+  RawLog,
+  readBenchResult,
+  runBench,
+  textReport,
+  type BenchOptions,
+  type BenchResult,
+} from '../bench/index.ts'
+import { defineOptions, flagName, TokenmillError } from '../core/index.ts'
+import { defineCommand, type Io } from './command.ts'
+
+const report = defineCommand({
+  name: 'report',
+  summary: 'Rebuild the report of a result, or lay several over each other',
+  arguments: [{ syntax: '<files...>', help: 'Files that --json wrote' }],
+  options: defineOptions({
+    html: { schema: z.string().optional(), value: '<file>', help: 'Write the offline HTML report here' },
+  }),
+  examples: ['tokenmill bench report before.json after.json --html compared.html'],
+  run({ html }, positionals, io) {
+    const files = positionals.flat().map(String)
+    const results = files.map((file) => readBenchResult(readText(file), file))
+    for (const result of results) io.stdout.write(textReport(result))
+    if (html !== undefined) writeText(html, htmlReport(results))
+    return Promise.resolve(0)
+  },
+})
+
+export const bench = defineCommand({
+  name: 'bench',
+  summary: 'Measure an OpenAI-compatible endpoint: latency, throughput, goodput',
+  arguments: [{ syntax: '[urls...]', help: 'Base URL ending in /v1; two with --compare' }],
+  options: benchOptions,
+  subcommands: [report],
+  examples: [
+    'tokenmill bench http://127.0.0.1:8080/v1 --concurrency 16 --requests 200',
+    'tokenmill bench http://host/v1 --model m --rate 4 --duration 2m --slo ttft=300ms,tpot=30ms --json result.json --html report.html',
+    'tokenmill bench http://host/v1 --class chat:ttft=300ms,tpot=30ms,share=0.6 --class batch:e2e=60s --find-goodput',
+    'tokenmill bench http://host/v1 --sweep concurrency=1,2,4,8,16,32 --html pareto.html',
+    'tokenmill bench http://a/v1 http://b/v1 --compare --concurrency 8 --requests 100',
+    'tokenmill bench http://host/v1 --trace mooncake.jsonl --speed 2',
+  ],
+  async run(values, positionals, io) {
+    const clock = createMachineClock()
+    const view = createLiveView(io.stderr, () => clock.now())
+    const raw = values.raw === undefined ? undefined : new RawLog(values.raw)
+    const result = await runBench(values, positionals.flat().map(String), {
+      nowMs: () => clock.now(),
+      stop: io.stop,
+      version: packageJson.version,
+      command: commandLine(values, process.argv.slice(2)),
+      onNote: (line) => {
+        if (!values.quiet) view.note(line)
+      },
+      onProgress: (label, progress, durationMs, requests) => {
+        if (!values.quiet) view.progress(label, progress, durationMs, requests)
+      },
+      onRun: (label, run) => {
+        if (!values.quiet) view.runEnded(label, run)
+      },
+      ...(raw === undefined ? {} : { onRecord: (label, record) => raw.write(label, record) }),
+    })
+    const failed = await writeOutputs(values, result, io)
+    const rawProblem = await raw?.close()
+    if (rawProblem !== undefined) {
+      io.stderr.write(`tokenmill: ${rawProblem}\n`)
+      return 1
+    }
+    return failed ? 1 : exitCodeOf(result, io.stop.aborted)
+  },
+})
+
+/** Writes the report and the files asked for. A file that cannot be written is named, and the others still come. */
+function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): Promise<boolean> {
+  let failed = false
+  const attempt = (file: string, text: () => string): void => {
+    try {
+      writeText(file, text())
+    } catch (error) {
+      failed = true
+      io.stderr.write(`tokenmill: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  }
+  const json = (): string => `${JSON.stringify(result, null, 1)}\n`
+  if (values.json === '-') io.stdout.write(json())
+  else io.stdout.write(textReport(result))
+  if (values.json === '-' && !values.quiet) io.stderr.write(textReport(result))
+  if (values.json !== undefined && values.json !== '-') attempt(values.json, json)
+  if (values.html !== undefined) attempt(values.html, () => htmlReport([result]))
+  return Promise.resolve(failed)
+}
+
+/** The command line to repeat the run, with values of secret options replaced. */
+function commandLine(values: BenchOptions, args: readonly string[]): string {
+  const secrets = new Set(
+    Object.entries(benchOptions)
+      .filter(([, option]) => 'secret' in option && option.secret)
+      .map(([key]) => flagName(key)),
+  )
+  const shown = args.map((arg, index) => {
+    const [flag] = arg.split('=')
+    if (secrets.has(args[index - 1] ?? '')) return '<secret>'
+    if (flag !== undefined && arg.includes('=') && secrets.has(flag)) return `${flag}=<secret>`
+    // A header may carry a key.
+    const isHeader = args[index - 1] === '--header' && /^(authorization|x-api-key|api-key|cookie)\s*:/i.test(arg)
+    const text = isHeader ? `${arg.split(':')[0]}: <secret>` : arg
+    return /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+  })
+  const seed = args.some((arg) => arg.startsWith('--seed')) ? '' : ` --seed ${values.seed}`
+  return `tokenmill ${shown.join(' ')}${seed}`
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new TokenmillError('invalid_request', `Cannot read ${file}: ${messageOf(error)}`, {}, error)
+  }
+}
+
+function writeText(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    throw new TokenmillError('invalid_request', `Cannot write ${file}: ${messageOf(error)}`, {}, error)
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

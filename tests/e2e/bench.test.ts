@@ -1,0 +1,349 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  benchOptions,
+  createMachineClock,
+  exitCodeOf,
+  htmlReport,
+  mockOptions,
+  parseFault,
+  RawLog,
+  runBench,
+  startMock,
+  textReport,
+  toMockSettings,
+  type BenchOptions,
+  type BenchResult,
+  type MockOptions,
+  type MockServer,
+} from '../../src/bench/index.ts'
+import { defaultValues } from '../../src/core/index.ts'
+
+/** The load generator against the mock: what it counts, whatever the server does. */
+
+const closers: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+async function start(options: Partial<MockOptions> = {}): Promise<MockServer> {
+  const quick = { port: 0, ttft: 'fixed:10ms', itl: 'fixed:2ms' }
+  const mock = await startMock(toMockSettings({ ...defaultValues(mockOptions), ...quick, ...options }))
+  closers.push(() => mock.close())
+  return mock
+}
+
+/** Limits on lag are wide: these tests count, they do not time, and share their cores with others. */
+const calm = { quiet: true, energy: 'none', maxSendLag: 60_000, maxReceiveLag: 60_000, output: '8', prompt: '24' }
+
+function measure(
+  urls: string | readonly string[],
+  options: Partial<BenchOptions>,
+  stop = new AbortController().signal,
+  raw?: RawLog,
+): Promise<BenchResult> {
+  const clock = createMachineClock()
+  return runBench({ ...defaultValues(benchOptions), ...calm, ...options }, [urls].flat(), {
+    nowMs: () => clock.now(),
+    stop,
+    version: 'test',
+    command: 'test',
+    onNote: () => {},
+    onProgress: () => {},
+    onRun: () => {},
+    ...(raw === undefined ? {} : { onRecord: (label, record) => raw.write(label, record) }),
+  })
+}
+
+describe('runBench() counts', () => {
+  it('every request of a closed loop, with the lengths and usage that the server reports', async () => {
+    const mock = await start()
+    const result = await measure(mock.url, { concurrency: ['4'], requests: 40 })
+    expect(result.summary).toMatchObject({ requestsTotal: 40, errorsTotal: 0, outputTokensMean: 8, usageReported: 1 })
+    // A chat's template adds one token in the mock.
+    expect(result.summary['inputTokensMean']).toBe(25)
+    expect(result.lengthsFrom).toBe('endpoint')
+    expect(result.loop).toBe('closed')
+    expect(result.sloHeld).toBeNull()
+    expect(exitCodeOf(result, false)).toBe(0)
+    // One probe and forty requests, each unique from its first block on.
+    expect(mock.records()).toHaveLength(41)
+    expect(mock.records().every((record) => record.cachedTokens === 0)).toBe(true)
+  })
+
+  it('what the mock wrote: TTFT and gaps agree with its write times', async () => {
+    const mock = await start({ ttft: 'lognormal:30ms,0.4', itl: 'gamma:8ms,0.5', tokensPerChunk: 'choice:1,2,3' })
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'bench-')), 'raw.jsonl')
+    const raw = new RawLog(file)
+    const result = await measure(mock.url, { concurrency: ['4'], requests: 24, output: '16' }, undefined, raw)
+    expect(await raw.close()).toBeUndefined()
+    const lines = readFileSync(file, 'utf8').trim().split('\n')
+    const records = lines.map((line) => JSON.parse(line) as { session: number; chunksMs: number[]; ttftMs: number })
+    expect(records).toHaveLength(24)
+    const originMs = result.points[0]?.runs[0]?.originMs ?? 0
+    const ways: number[] = []
+    for (const record of records) {
+      const truth = mock.records().find((each) => each.requestId === `bench-1-${record.session}-0`)
+      expect(record.chunksMs).toHaveLength(truth?.writesMs.length ?? 0)
+      for (const [index, at] of record.chunksMs.entries()) ways.push(originMs + at - (truth?.writesMs[index] ?? 0))
+      expect(record.ttftMs).toBeGreaterThan((truth?.writesMs[0] ?? 0) - (truth?.receivedMs ?? 0))
+    }
+    // Both clocks count the same milliseconds: no chunk arrives before it was written, and most arrive soon.
+    expect(Math.min(...ways)).toBeGreaterThan(-0.05)
+    expect(ways.toSorted((a, b) => a - b)[Math.floor(ways.length / 2)]).toBeLessThan(50)
+  })
+
+  it('each way to fail under its own name, as often as the server failed so', async () => {
+    const outcomeOf: Readonly<Record<string, string>> = {
+      error: 'httpError',
+      unavailable: 'refused',
+      rateLimit: 'refused',
+      html: 'notJson',
+      malformed: 'malformed',
+      errorEvent: 'errorEvent',
+      disconnect: 'cut',
+      refuse: 'cut',
+      truncate: 'truncated',
+      empty: 'empty',
+      hang: 'timedOut',
+      silent: 'timedOut',
+    }
+    const mock = await start({ seed: 5, fault: Object.keys(outcomeOf).map((kind) => `${kind}:0.06`) })
+    const result = await measure(mock.url, { concurrency: ['16'], requests: 160, failurePause: 1, timeout: 3000 })
+    const expected: Record<string, number> = {}
+    // The first was the probe.
+    for (const { fault } of mock.records().slice(1)) {
+      const outcome = fault === undefined ? 'ok' : (outcomeOf[fault] ?? 'ok')
+      expected[outcome] = (expected[outcome] ?? 0) + 1
+    }
+    expect(result.points[0]?.runs[0]?.outcomes).toEqual(expected)
+    expect(result.summary['requestsTotal']).toBe(160)
+    expect(Object.keys(expected)).toHaveLength(10)
+    expect(result.summary['attainment']).toBeLessThan(0.5)
+    expect(textReport(result)).toContain('httpError: 500: The mock was told to fail.')
+  })
+
+  it('servers without usage, without streaming, and with usage that cannot be true', async () => {
+    const mock = await start()
+    mock.setFaults([parseFault('noUsage:1')])
+    const silent = await measure(mock.url, { concurrency: ['2'], requests: 12 })
+    expect(silent.summary).toMatchObject({ outputTokensMean: 8, usageReported: 0, cachedShare: null })
+    mock.setFaults([parseFault('noStream:1')])
+    const whole = await measure(mock.url, { concurrency: ['2'], requests: 12, slo: 'tpot=1s' })
+    expect(whole.summary).toMatchObject({ tpotMsP50: null, attainment: 0, errorsTotal: 0 })
+    expect(exitCodeOf(whole, false)).toBe(2)
+    mock.setFaults([parseFault('wrongUsage:1')])
+    const wrong = await measure(mock.url, { concurrency: ['2'], requests: 12 })
+    expect(wrong.summary['usageSuspect']).toBe(wrong.summary['completed'])
+    expect(textReport(wrong)).toContain('cannot be true')
+  })
+
+  it('embeddings and completions', async () => {
+    const mock = await start()
+    const vectors = await measure(mock.url, { api: 'embedding', concurrency: ['2'], requests: 20 })
+    expect(vectors.summary).toMatchObject({ requestsTotal: 20, errorsTotal: 0 })
+    const texts = await measure(mock.url, { api: 'completion', concurrency: ['2'], requests: 20 })
+    expect(texts.summary).toMatchObject({ errorsTotal: 0, inputTokensMean: 24, outputTokensMean: 8 })
+  })
+})
+
+describe('runBench() offers', () => {
+  it('an open loop whatever the server does: a stall shows in every request that was due during it', async () => {
+    // One request at a time, 100 ms each: at 20 a second the line grows, and so does every later TTFT.
+    const mock = await start({ ttft: 'fixed:100ms', maxRunning: 1 })
+    const result = await measure(mock.url, {
+      rate: ['20'],
+      arrivals: 'constant',
+      requests: 20,
+      output: '1',
+      warmup: '0',
+    })
+    const run = result.points[0]?.runs[0]
+    expect(result.loop).toBe('open')
+    // The last was due at 1 s, its turn comes after 19 others: about 1 s later.
+    expect(result.summary['ttftMsMax']).toBeGreaterThan(900)
+    expect(run?.summary['requestsTotal']).toBe(20)
+  })
+
+  it('Mooncake’s blocks as prefixes that the server’s cache finds again, and nothing else', async () => {
+    const mock = await start({ cacheBlockTokens: 16 })
+    const folder = mkdtempSync(path.join(tmpdir(), 'trace-'))
+    const rows = [
+      { timestamp: 0, input_length: 150, output_length: 4, hash_ids: [0, 1, 2], block_size: 64 },
+      { timestamp: 300, input_length: 180, output_length: 4, hash_ids: [0, 1, 3], block_size: 64 },
+      { timestamp: 600, input_length: 150, output_length: 4, hash_ids: [7, 8, 9], block_size: 64 },
+      { timestamp: 900, input_length: 190, output_length: 4, hash_ids: [0, 5, 6], block_size: 64 },
+    ]
+    const file = path.join(folder, 'trace.jsonl')
+    writeFileSync(file, rows.map((row) => JSON.stringify(row)).join('\n'))
+    const result = await measure(mock.url, { trace: file, speed: 3 })
+    expect(result.summary).toMatchObject({ requestsTotal: 4, errorsTotal: 0 })
+    const traced = mock.records().filter((record) => record.requestId?.startsWith('bench-') === true)
+    // The role token shifts blocks by one: two shared blocks of 64 are 128 + 1 tokens, eight full cache blocks.
+    expect(traced.map((record) => record.cachedTokens)).toEqual([0, 128, 0, 64])
+  })
+
+  it('conversations that carry the real answers', async () => {
+    const mock = await start()
+    const result = await measure(mock.url, { concurrency: ['1'], requests: 6, turns: 3 })
+    expect(result.summary).toMatchObject({ requestsTotal: 6, errorsTotal: 0 })
+    const turns = mock.records().slice(1)
+    // 24 + role; then the answer of 8 + role and the next 24 + role, again and again.
+    expect(turns.map((record) => record.promptTokens)).toEqual([25, 59, 93, 25, 59, 93])
+    // Whole blocks of 16 of the turns before.
+    expect(turns.map((record) => record.cachedTokens)).toEqual([0, 16, 48, 0, 16, 48])
+  })
+
+  it('shared prefixes when asked, and says what the server found of them', async () => {
+    const mock = await start()
+    const result = await measure(mock.url, { concurrency: ['2'], requests: 40, prompt: '160', sharedPrefix: 0.8 })
+    expect(result.summary['cachedShare']).toBeGreaterThan(0.7)
+    expect(result.summary['cachedShare']).toBeLessThanOrEqual(0.8)
+  })
+
+  it('classes in their shares, each judged by its own objectives', async () => {
+    const mock = await start({ ttft: 'fixed:30ms' })
+    const result = await measure(mock.url, {
+      concurrency: ['8'],
+      requests: 160,
+      class: ['strict:ttft=1ms,share=0.25', 'easy:ttft=10s,tpot=5s,output=uniform:2,4'],
+    })
+    const [strict, easy] = result.points[0]?.runs[0]?.classes ?? []
+    expect(strict).toMatchObject({ name: 'strict', attainment: 0 })
+    expect(easy).toMatchObject({ name: 'easy', attainment: 1 })
+    expect((strict?.offered ?? 0) / ((strict?.offered ?? 0) + (easy?.offered ?? 0))).toBeCloseTo(0.25, 0)
+    expect(result.sloHeld).toBe(false)
+    expect(result.summary['attainmentWorstClass']).toBe(0)
+  })
+
+  it('the same requests again under the same seed', async () => {
+    const mock = await start()
+    await measure(mock.url, { concurrency: ['2'], requests: 10, prompt: 'uniform:5,50', output: 'uniform:1,9' })
+    const first = mock
+      .records()
+      .slice(1)
+      .map((each) => [each.requestId, [each.promptTokens, each.writeTokens.length]] as const)
+    const again = await start()
+    await measure(again.url, { concurrency: ['5'], requests: 10, prompt: 'uniform:5,50', output: 'uniform:1,9' })
+    const second = again
+      .records()
+      .slice(1)
+      .map((each) => [each.requestId, [each.promptTokens, each.writeTokens.length]] as const)
+    expect(new Map(second)).toEqual(new Map(first))
+  })
+})
+
+describe('runBench() searches', () => {
+  it('a sweep, with intervals where repeated', async () => {
+    const mock = await start({ steps: 'base=4ms,seq=1ms,prefill=0.01ms' })
+    const options = { sweep: 'concurrency=1,4', requests: 24, repeats: 3, warmup: '0' }
+    const result = await measure(mock.url, options)
+    expect(result.points.map((point) => point.load)).toEqual([1, 4])
+    const [alone, four] = result.points.map((point) => point.summary)
+    expect(four?.['outputTokPerS']).toBeGreaterThan(alone?.['outputTokPerS'] ?? Infinity)
+    expect(alone?.['ttftMsP50Low']).toBeLessThanOrEqual(alone?.['ttftMsP50'] ?? 0)
+    expect(alone?.['ttftMsP50High']).toBeGreaterThanOrEqual(alone?.['ttftMsP50'] ?? Infinity)
+    expect(htmlReport([result, result])).toContain('Throughput against interactivity')
+  })
+
+  it('the highest rate that a server of known capacity can keep', async () => {
+    // 20 ms a request, one at a time: 50 a second at most, and the wait passes 100 ms well before.
+    const mock = await start({ ttft: 'fixed:20ms', maxRunning: 1 })
+    const options = { findGoodput: true, slo: 'ttft=150ms', startRate: 10, output: '1', duration: 1000, precision: 0.5 }
+    const result = await measure(mock.url, options)
+    expect(result.kind).toBe('goodput')
+    expect(result.summary['maxRateRps']).toBeGreaterThan(9)
+    expect(result.summary['maxRateRps']).toBeLessThan(50)
+    expect(textReport(result)).toContain('Highest rate')
+  })
+
+  it('a comparison of two endpoints, interleaved, with the true ratio in its interval', async () => {
+    const [a, b] = [await start({ itl: 'fixed:6ms' }), await start({ itl: 'fixed:18ms' })]
+    const result = await measure([a.url, b.url], { compare: true, concurrency: ['2'], requests: 16, warmup: '0' })
+    const { tpotMsP50 } = result.ratios ?? {}
+    expect(tpotMsP50?.ratio).toBeGreaterThan(2)
+    expect(tpotMsP50?.low).toBeGreaterThan(1)
+    expect(result.points.map((point) => point.runs.length)).toEqual([3, 3])
+  })
+})
+
+describe('runBench() ends', () => {
+  it('with a report of what was measured when the user stops it', async () => {
+    const mock = await start({ itl: 'fixed:20ms' })
+    const stop = new AbortController()
+    const run = measure(mock.url, { concurrency: ['4'], output: '10', duration: 60_000 }, stop.signal)
+    await expect.poll(() => mock.totals().requests, { timeout: 10_000 }).toBeGreaterThan(10)
+    stop.abort()
+    const result = await run
+    const [only] = result.points[0]?.runs ?? []
+    expect(only?.interrupted).toBe(true)
+    expect(only?.summary['requestsTotal']).toBeGreaterThan(10)
+    expect(result.summary['errorsTotal']).toBe(0)
+    expect(exitCodeOf(result, true)).toBe(130)
+    await expect.poll(() => mock.totals().running).toBe(0)
+  })
+
+  it('at the drain limit when answers never come, and names them unfinished', async () => {
+    const mock = await start()
+    const run = measure(mock.url, { concurrency: ['3'], duration: 300, drain: 300, output: '4' })
+    await expect.poll(() => mock.records().length).toBeGreaterThan(0)
+    mock.setFaults([parseFault('hang:1')])
+    const result = await run
+    expect(result.points[0]?.runs[0]?.outcomes['unfinished']).toBe(3)
+  })
+
+  it('early when nothing succeeds any more', async () => {
+    const mock = await start()
+    const run = measure(mock.url, { concurrency: ['2'], duration: 60_000, failurePause: 1, maxFailuresInRow: 20 })
+    await expect.poll(() => mock.records().length).toBeGreaterThan(0)
+    mock.setFaults([parseFault('error:1')])
+    const result = await run
+    expect(result.valid).toBe(false)
+    expect(textReport(result)).toMatch(/INVALID: Given up: 20 requests failed in a row.*told to fail/)
+  })
+
+  it('before it begins when the endpoint cannot be measured, saying why', async () => {
+    const mock = await start()
+    await expect(measure(mock.url, { model: 'nobody' })).rejects.toThrow(
+      /404.*does not exist.*Is the model name right/s,
+    )
+    await expect(measure(`${mock.url}/v1`, { model: 'mock' })).rejects.toThrow(/cannot be measured: httpError: 404/)
+    await expect(measure('http://127.0.0.1:9/v1', { model: 'm' })).rejects.toThrow(
+      /connectFailed: .*Is the server running/,
+    )
+    await expect(measure('ftp://host', {})).rejects.toThrow(/http and https are measured/)
+    const page = await servePage('<html>Welcome</html>')
+    await expect(measure(page, { model: 'm' })).rejects.toThrow(
+      /notJson: answered <html>.*does the base URL end in \/v1/,
+    )
+  })
+
+  it('before it begins when options contradict each other', async () => {
+    const url = 'http://127.0.0.1:9/v1'
+    await expect(measure(url, { rate: ['1'], concurrency: ['1'] })).rejects.toThrow(/exclude each other/)
+    await expect(measure(url, { findGoodput: true })).rejects.toThrow(/needs objectives/)
+    await expect(measure(url, { class: ['a:share=0.5', 'b:share=0.6'] })).rejects.toThrow(/sum to 1/)
+    await expect(measure(url, { trace: '/nonexistent' })).rejects.toThrow(/Cannot read the trace/)
+    await expect(measure([url, url], {})).rejects.toThrow(/One URL is needed; 2 given/)
+  })
+})
+
+function servePage(html: string): Promise<string> {
+  return new Promise((resolve) => {
+    const server: Server = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html')
+      response.end(html)
+    }).listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`))
+    closers.push(
+      () =>
+        new Promise((closed) => {
+          server.close(closed)
+          server.closeAllConnections()
+        }),
+    )
+  })
+}
