@@ -91,7 +91,7 @@ class FakeBackend implements Backend {
   copy(from: number, to: number, length: number): boolean {
     const source = this.contents[from] ?? []
     if (this.shape.reuse === 'whole' && source.length !== length) throw new Error('A state is cut that cannot be.')
-    this.contents[to] = source.slice(0, length).map((cell) => (this.#shared ? cell : { ...cell }))
+    this.contents[to] = source.slice(0, length).map((cell) => (this.#shared ? cell : Object.assign({}, cell)))
     return true
   }
 
