@@ -18,8 +18,16 @@ export interface CommandDefinition<Table extends OptionTable = OptionTable> {
   /** Lines that a reader can copy, shown under the help. */
   readonly examples?: readonly string[]
   readonly subcommands?: readonly CommandDefinition[]
-  /** Resolves to the exit code. Absent for a command that only groups others. */
-  run?(values: OptionValues<Table>, positionals: readonly unknown[], io: Io): Promise<number>
+  /**
+   * Resolves to the exit code. Absent for a command that only groups others. `given` names the options that the
+   * command line set, for commands with a further source of settings below it.
+   */
+  run?(
+    values: OptionValues<Table>,
+    positionals: readonly unknown[],
+    io: Io,
+    given: ReadonlySet<string>,
+  ): Promise<number>
 }
 
 export interface CommandArgument {
@@ -72,7 +80,8 @@ export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: 
   if (run !== undefined) {
     program.action(async (...received: unknown[]) => {
       const positionals = received.slice(0, definition.arguments?.length ?? 0)
-      onExit(await run(program.opts(), positionals, io))
+      const given = Object.keys(definition.options).filter((key) => program.getOptionValueSource(key) === 'cli')
+      onExit(await run(program.opts(), positionals, io, new Set(given)))
     })
   }
   return program

@@ -7,12 +7,15 @@ import { protocolOptions } from '../protocol/options.ts'
 import { schedulerOptions } from '../scheduler/options.ts'
 import { modelOptions, serverOptions } from '../server/options.ts'
 import { telemetryOptions } from '../telemetry/options.ts'
+import { configOptions } from '../config/options.ts'
 import { defineCommand, type Io } from './command.ts'
+import { openConfig, settingsOf } from './config-file.ts'
 
 export const serve = defineCommand({
   name: 'serve',
   summary: 'Serve models over the OpenAI API',
   options: {
+    ...configOptions,
     ...modelOptions,
     ...serverOptions,
     ...engineOptions,
@@ -31,15 +34,21 @@ export const serve = defineCommand({
   examples: [
     'tokenmill serve',
     'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
+    'tokenmill serve --config tokenmill.yaml',
     'TOKENMILL_API_KEY=… tokenmill serve --host 0.0.0.0 --model a.gguf --model b.gguf',
   ],
-  async run(values, _positionals, io) {
+  async run(flags, _positionals, io, given) {
     // Named here, not at the top: help and completion need none of it.
     const { createEmbeddedEngines, startServer } = await import('../server/index.ts')
-    const models = values.model.length > 0 ? values.model : [bundledModel]
+    const file = flags.config === undefined ? undefined : await openConfig(flags.config, io)
+    const values = file === undefined ? flags : { ...flags, ...settingsOf(file.loaded, given) }
+    // A file names its models itself; the bundled one is for those who name none.
+    const models = values.model.length > 0 || file !== undefined ? values.model : [bundledModel]
     const apiKey = [...values.apiKey, ...environmentKeys(io)]
     const engines = createEmbeddedEngines(models, values.servedModelName, values)
-    const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr })
+    const config = file === undefined ? {} : { config: file.loaded }
+    const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr, ...config })
+    const stopWatching = file?.watch(server) ?? (() => undefined)
 
     const stopProgress = await showProgress(
       engines.map(({ engine }) => engine),
@@ -54,11 +63,15 @@ export const serve = defineCommand({
     } finally {
       stopProgress()
     }
-    const names = engines.flatMap(({ names }) => names.map(({ name }) => name))
+    const names = [
+      ...engines.flatMap(({ names }) => names.map(({ name }) => name)),
+      ...(file?.loaded.value.models.map(({ name }) => name) ?? []),
+    ]
     if (!io.stop.aborted) {
-      io.stdout.write(welcome(server.url, names, apiKey.length > 0))
+      io.stdout.write(welcome(server.url, names, apiKey.length + (file?.loaded.value.apiKeys.length ?? 0) > 0))
       await stopped
     }
+    stopWatching()
     await server.close()
     return 0
   },
@@ -91,6 +104,7 @@ function welcome(url: string, names: readonly string[], keyed: boolean): string 
 /** A bar at a terminal, one line elsewhere, while models load. Returns how to stop it. */
 async function showProgress(engines: readonly Engine[], io: Io): Promise<() => void> {
   const names = engines.flatMap((engine) => engine.models().map(({ root }) => path.basename(root)))
+  if (engines.length === 0) return () => undefined
   if (!io.stderr.isTTY) {
     io.stderr.write(`Loading ${names.join(', ')}\n`)
     return () => undefined

@@ -23,7 +23,7 @@ export interface Engine {
    * Throws TokenmillError: `invalid_request`, `unsupported`, `context_length_exceeded`, `deadline_exceeded`,
    * `cancelled`, `engine_failed`, `upstream_failed`, `upstream_timeout`, `unavailable`.
    */
-  generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>
+  generate(request: GenerationRequest, signal: AbortSignal, trace?: GenerationTrace): AsyncIterable<GenerationEvent>
   /** Can this operation be relayed as bytes, now? Absent where the engine speaks no client's protocol. */
   relays?(operation: RelayOperation): boolean
   /**
@@ -38,6 +38,12 @@ export interface Engine {
   rerank?(request: RerankRequest, signal: AbortSignal): Promise<RerankResult>
   /** Ends everything that runs (as `cancelled`) and frees all resources. Idempotent. */
   close(): Promise<void>
+}
+
+/** Told of what a generation meets on its way. */
+export interface GenerationTrace {
+  /** The replica that works on it from now on, by its address: for engines that stand for several. */
+  placed(endpoint: string): void
 }
 
 export type TokenizeInput =

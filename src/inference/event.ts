@@ -5,6 +5,8 @@ import type { FinishReason } from './outcome.ts'
  *
  *   prefilled (text | reasoning | toolCall)* finished   … for each continuation, interleaved; then usage, once.
  *
+ * `prefilled` may be missing: most remote engines tell the length of the prompt only at the end.
+ *
  * An error ends the stream by throwing a TokenmillError; tokens generated until then stay billed.
  */
 export type GenerationEvent = PrefilledEvent | TextEvent | ReasoningEvent | ToolCallEvent | FinishedEvent | UsageEvent
@@ -70,6 +72,8 @@ export interface TokenUsage {
   readonly cachedTokens: number | undefined
   /** Over all continuations, reasoning included. */
   readonly completionTokens: number
+  /** A remote engine gave no usage: these are counted here, by events and by length. */
+  readonly estimated?: boolean
   readonly reasoningTokens: number | undefined
 }
 
@@ -80,6 +84,7 @@ export interface TokenLogprobs {
 }
 
 export interface TokenLogprob {
+  /** −1 where a remote engine does not tell it. */
   readonly id: number
   /** The token's bytes: it may be a part of a character. */
   readonly bytes: Uint8Array

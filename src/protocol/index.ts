@@ -1,5 +1,7 @@
 export { AnswerTap, type AnswerTapOptions } from './bytes/answer-tap.ts'
+export { relayEncoder } from './bytes/relay-encoder.ts'
 export { rewriteRequest, scanRequest, type RequestScan } from './bytes/request-scan.ts'
+export { readSaid, type Said } from './bytes/said.ts'
 export { SseFrameCutter } from './bytes/sse-frames.ts'
 export { StreamTap, type StreamTapOptions } from './bytes/stream-tap.ts'
 export { readErrorBody, readRetryAfterMs, streamError, upstreamError } from './bytes/upstream-error.ts'

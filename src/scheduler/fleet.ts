@@ -34,6 +34,8 @@ export interface DispatchRequest {
   readonly capable: (engine: Engine) => boolean
   /** Replicas that have already failed this request after output. */
   readonly exclude?: ReadonlySet<Replica>
+  /** The answer comes as a whole, at its end: there is no first token to wait for, and only the total time counts. */
+  readonly whole?: boolean
 }
 
 /** One try of one request on one replica. */
@@ -162,12 +164,20 @@ export class Fleet {
     const onLeave = (): void => abort.abort(trial.signal.reason)
     trial.signal.addEventListener('abort', onLeave, { once: true })
     const { firstTokenMs, totalMs } = route.timeouts
-    const cancelFirst = this.#clock.schedule(firstTokenMs, () => {
-      const message = `${replica.id} gave no first token within ${firstTokenMs} ms (limit 'firstTokenMs').`
-      abort.abort(
-        new TokenmillError('upstream_timeout', message, { limit: 'firstTokenMs', maximum: firstTokenMs, unit: 'ms' }),
-      )
-    })
+    const noTimer = (): void => undefined
+    const cancelFirst =
+      trial.request.whole === true
+        ? noTimer
+        : this.#clock.schedule(firstTokenMs, () => {
+            const message = `${replica.id} gave no first token within ${firstTokenMs} ms (limit 'firstTokenMs').`
+            abort.abort(
+              new TokenmillError('upstream_timeout', message, {
+                limit: 'firstTokenMs',
+                maximum: firstTokenMs,
+                unit: 'ms',
+              }),
+            )
+          })
     const cancelTotal = this.#clock.schedule(trial.deadlineMs - this.#clock.now(), () => {
       abort.abort(totalError(totalMs))
     })
@@ -277,11 +287,17 @@ class Trial {
   failure(asked: ModelRoute, fallbacks: readonly ModelRoute[]): TokenmillError {
     const everyone = [asked, ...fallbacks].flatMap((route) => route.replicas)
     const usable = everyone.filter((replica) => this.mayUse(replica))
-    if (everyone.length > 0 && usable.length === 0 && this.request.exclude === undefined) {
+    const unsupported = usable.length === 0 && (this.request.exclude?.size ?? 0) === 0
+    // An engine that has not answered yet supports nothing; that alone is no reason to refuse the operation.
+    if (unsupported && everyone.length > 0 && everyone.every(({ engine }) => engine.status().state === 'ready')) {
       const message = `No endpoint of the model '${asked.name}' supports this operation.`
       return new TokenmillError('unsupported', message)
     }
-    const states = usable.map((replica) => ({ replica, absence: replica.absence(), error: this.tried.get(replica) }))
+    const states = (unsupported ? everyone : usable).map((replica) => ({
+      replica,
+      absence: replica.absence(),
+      error: this.tried.get(replica),
+    }))
     const untouched = states.some(({ absence, error }) => absence === undefined && error === undefined)
     const last = this.last === undefined ? undefined : this.tried.get(this.last)
     // Attempts or the retry budget ended while others could have served: the last error tells more.

@@ -1,6 +1,7 @@
 export { Admission, type AdmissionSettings, type Permit } from './admission.ts'
 export type { BreakerLimits } from './breaker.ts'
 export { Fleet, type Attempt, type FleetObserver, type ModelRoute } from './fleet.ts'
+export { FleetEngine, modelAt, supports } from './fleet-engine.ts'
 export type { PlacementName } from './placement.ts'
 export { placementPolicies } from './placement/index.ts'
 export { Replica } from './replica.ts'

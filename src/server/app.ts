@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import { fastify, type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
@@ -30,6 +31,14 @@ export interface AppLimits extends ExchangeLimits {
   readonly requestTimeoutMs: number
 }
 
+/** PEM texts. */
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  /** Clients need a certificate that this signs. */
+  readonly clientCa: string | undefined
+}
+
 export interface AppParts {
   readonly limits: AppLimits
   readonly corsOrigins: readonly string[]
@@ -39,6 +48,7 @@ export interface AppParts {
   readonly logger: Logger
   readonly sink: UsageSink
   readonly exchanges: OpenExchanges
+  readonly tls?: ServerTls | undefined
 }
 
 /**
@@ -46,8 +56,11 @@ export interface AppParts {
  * becomes an answer. Order of the first hook: id → exchange (so that every refusal is accounted) → guard → key.
  */
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const { limits, corsOrigins, guard, keys, logger } = parts
+  const { limits, corsOrigins, guard, keys, logger, tls } = parts
   const app = fastify({
+    ...(tls === undefined
+      ? {}
+      : { serverFactory: (handler: RequestListener) => createTlsServer(handler, tls, limits) }),
     logger: false,
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
@@ -108,6 +121,16 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     void reply.code(status).headers(headers).send(body)
   })
   return app
+}
+
+/** HTTPS with the timeouts that Fastify gives its own server. */
+function createTlsServer(handler: RequestListener, tls: ServerTls, limits: AppLimits) {
+  const client = tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }
+  const server = createHttpsServer({ cert: tls.cert, key: tls.key, noDelay: true, ...client }, handler)
+  server.requestTimeout = limits.requestTimeoutMs
+  server.keepAliveTimeout = 72_000
+  server.on('clientError', answerBrokenHttp)
+  return server
 }
 
 function createExchange(

@@ -1,13 +1,16 @@
 import type { AddressInfo } from 'node:net'
+import type { LoadedConfig } from '../config/index.ts'
 import { systemClock, TokenmillError, type Clock, type OptionValues } from '../core/index.ts'
 import type { Engine, UsageSink } from '../inference/index.ts'
 import type { protocolOptions } from '../protocol/options.ts'
 import { Admission } from '../scheduler/index.ts'
-import type { schedulerOptions } from '../scheduler/options.ts'
-import { createLogger, logRecord, Metrics, type LogTarget } from '../telemetry/index.ts'
+import { fleetOptions, type schedulerOptions } from '../scheduler/options.ts'
+import { createLogger, FleetMetrics, logRecord, Metrics, type LogTarget } from '../telemetry/index.ts'
 import type { telemetryOptions } from '../telemetry/options.ts'
-import { createApp } from './app.ts'
+import { upstreamOptions } from '../upstream/options.ts'
+import { createApp, type ServerTls } from './app.ts'
 import { registerDataPlane } from './data-plane.ts'
+import { FleetModels } from './fleet-models.ts'
 import { Guard, isLoopback } from './guard.ts'
 import { ApiKeys } from './keys.ts'
 import { registerManagement } from './management.ts'
@@ -29,6 +32,8 @@ export interface ServedEngine {
 
 export interface ServerParts {
   readonly engines: readonly ServedEngine[]
+  /** Models at endpoints, and keys, as a configuration file names them. */
+  readonly config?: LoadedConfig
   readonly logTarget: LogTarget
   readonly clock?: Clock
   /** Further takers of usage records. */
@@ -41,11 +46,19 @@ export interface RunningServer {
   /** Resolves once every model has loaded; rejects with `startup` naming those that could not. */
   readonly ready: Promise<void>
   /**
+   * Takes a changed configuration file over: models, endpoints, keys, the fleet's limits. Streams go on. Throws
+   * `startup` and keeps the old one where it cannot be taken. Returns the settings that need a restart.
+   */
+  reconfigure(config: LoadedConfig): readonly string[]
+  /**
    * Stops taking requests, lets running ones finish for at most drainMs, ends the rest, and frees everything.
    * Aborting `hurry` ends the waiting. Idempotent.
    */
   close(hurry?: AbortSignal): Promise<void>
 }
+
+/** Without a fleet nothing is relayed. */
+const noRelay = { maxSseFrameBytes: 0, maxAnswerBytes: 0, maxContinuationBytes: 0 }
 
 /** Sequences admitted to an engine that does not say how many it takes. */
 const unknownCapacity = 256
@@ -55,31 +68,37 @@ const unknownCapacity = 256
  * once, so that probes are answered while models load.
  */
 export async function startServer(settings: ServerSettings, parts: ServerParts): Promise<RunningServer> {
-  requireSafeBinding(settings)
+  requireSafeBinding(settings, parts.config)
   const clock = parts.clock ?? systemClock
   const logger = createLogger(settings.logLevel, parts.logTarget)
 
   // Who may call
   const guard = new Guard({ host: settings.host, allowedHosts: settings.allowedHost, corsOrigins: settings.corsOrigin })
-  const keys = new ApiKeys(settings.apiKey)
+  const keys = new ApiKeys(settings.apiKey, parts.config?.value.apiKeys)
 
   // What serves them: a queue in front of each engine
-  const directory = new ModelDirectory(
-    parts.engines.flatMap(({ engine, names }): ModelTarget[] => {
-      const admission = new Admission({
-        name: names[0]?.name ?? engine.endpoint,
-        capacity: () => engine.status().maxRunning ?? unknownCapacity,
-        maxQueue: settings.maxQueue,
-        maxQueueWaitMs: settings.maxQueueWaitMs,
-        clock,
-      })
-      return names.map((served) => ({ ...served, engine, admission }))
-    }),
-    Math.floor(clock.wallTimeMs() / 1000),
-  )
+  const embedded = parts.engines.flatMap(({ engine, names }): ModelTarget[] => {
+    const admission = new Admission({
+      name: names[0]?.name ?? engine.endpoint,
+      capacity: () => engine.status().maxRunning ?? unknownCapacity,
+      maxQueue: settings.maxQueue,
+      maxQueueWaitMs: settings.maxQueueWaitMs,
+      clock,
+    })
+    return names.map((served) => ({ ...served, engine, admission }))
+  })
+  const fleet =
+    parts.config === undefined
+      ? undefined
+      : new FleetModels(parts.config, clock, Math.random, {
+          attemptEnded: ({ route, engine }, error) => fleetMetrics.attemptEnded(route.name, engine.endpoint, error),
+        })
+  const targets = (): readonly ModelTarget[] => [...embedded, ...(fleet?.targets() ?? [])]
+  const directory = new ModelDirectory(targets(), Math.floor(clock.wallTimeMs() / 1000))
 
   // Where each request's account goes
   const metrics = new Metrics(() => directory.gauges())
+  const fleetMetrics = new FleetMetrics(metrics.registry, () => fleet?.gauges() ?? [])
   const sinks: readonly UsageSink[] = [
     (record) => metrics.record(record),
     (record) => logRecord(logger, record),
@@ -87,6 +106,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   ]
 
   // HTTP
+  const tls = parts.config === undefined ? undefined : serverTls(parts.config)
   const exchanges = new OpenExchanges()
   let state: 'loading' | 'serving' | 'draining' = 'loading'
   const app = await createApp({
@@ -100,11 +120,13 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
       for (const sink of sinks) sink(record)
     },
     exchanges,
+    tls,
   })
   registerDataPlane(app, {
     directory,
     metrics,
     limits: settings,
+    relayLimits: () => fleet?.limits ?? noRelay,
     requireOpen: () => {
       if (state === 'draining') throw drainingError()
     },
@@ -113,25 +135,36 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     directory,
     metrics,
     product: readProduct(),
-    notReady: () => (state === 'serving' ? notServing(parts.engines) : `The server is ${state}.`),
+    notReady: () => (state === 'serving' ? notServing(directory.targets) : `The server is ${state}.`),
   })
   await listen(app, settings)
 
-  const ready = loadAll(parts.engines).then(() => {
+  const ready = Promise.all([loadAll(parts.engines), fleet?.probed()]).then(() => {
     if (state === 'loading') state = 'serving'
   })
   // Whoever never asks for `ready` still closes cleanly.
   ready.catch(() => undefined)
 
+  let inForce = parts.config
   let closing: Promise<void> | undefined
   return {
-    url: urlOf(app.server.address() as AddressInfo),
+    url: urlOf(app.server.address() as AddressInfo, tls !== undefined),
     ready,
+    reconfigure(config) {
+      if (fleet === undefined)
+        throw new TokenmillError('startup', 'The server was started without a configuration file.')
+      fleet.apply(config)
+      keys.setStored(config.value.apiKeys)
+      directory.setTargets(targets())
+      const fixed = inForce === undefined ? [] : changedFixed(inForce, config)
+      inForce = config
+      return fixed
+    },
     close(hurry) {
       state = 'draining'
       closing ??= (async () => {
         await exchanges.drain(settings.drainMs, clock, drainingError(), hurry)
-        await Promise.all(parts.engines.map(({ engine }) => engine.close()))
+        await Promise.all([...parts.engines.map(({ engine }) => engine.close()), fleet?.close()])
         await app.close()
         metrics.close()
       })()
@@ -170,7 +203,7 @@ async function loadAll(engines: readonly ServedEngine[]): Promise<void> {
   throw new TokenmillError('startup', messages.join('\n'), {}, failures[0])
 }
 
-function notServing(engines: readonly ServedEngine[]): string | undefined {
+function notServing(engines: readonly { readonly engine: Engine }[]): string | undefined {
   const states = engines.map(({ engine }) => engine.status().state)
   // An unloaded model loads again with its next request.
   if (states.some((state) => state === 'ready' || state === 'unloaded')) return undefined
@@ -183,9 +216,29 @@ function drainingError(): TokenmillError {
   })
 }
 
+/** What a new file sets that is read at the start alone. */
+function changedFixed(before: LoadedConfig, after: LoadedConfig): string[] {
+  const live: ReadonlySet<string> = new Set([...Object.keys(fleetOptions), ...Object.keys(upstreamOptions)])
+  const fixed = ({ value }: LoadedConfig) => ({
+    listen: value.listen,
+    ...Object.fromEntries(Object.entries(value.limits).filter(([name]) => !live.has(name))),
+  })
+  const [old, fresh]: Record<string, unknown>[] = [fixed(before), fixed(after)]
+  const names = new Set([...Object.keys(old ?? {}), ...Object.keys(fresh ?? {})])
+  return [...names].filter((name) => JSON.stringify(old?.[name]) !== JSON.stringify(fresh?.[name]))
+}
+
+function serverTls({ value, secret }: LoadedConfig): ServerTls | undefined {
+  const { tls } = value.listen
+  if (tls === undefined) return undefined
+  const clientCa = tls.clientCa === undefined ? undefined : secret(tls.clientCa)
+  return { cert: secret(tls.cert), key: secret(tls.key), clientCa }
+}
+
 /** Beyond loopback somebody has to have decided who may call. Throws `startup`. */
-function requireSafeBinding({ host, apiKey, insecure }: ServerSettings): void {
-  if (isLoopback(host) || apiKey.length > 0 || insecure) return
+function requireSafeBinding({ host, apiKey, insecure }: ServerSettings, config: LoadedConfig | undefined): void {
+  const keys = apiKey.length + (config?.value.apiKeys.length ?? 0)
+  if (isLoopback(host) || keys > 0 || insecure) return
   throw new TokenmillError(
     'startup',
     `Listening on ${host} lets others than this machine call. Give an API key (--api-key, or TOKENMILL_API_KEY), ` +
@@ -193,6 +246,6 @@ function requireSafeBinding({ host, apiKey, insecure }: ServerSettings): void {
   )
 }
 
-function urlOf({ address, family, port }: AddressInfo): string {
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+function urlOf({ address, family, port }: AddressInfo, secure: boolean): string {
+  return `${secure ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createId, TokenmillError } from '../core/index.ts'
-import type { Engine } from '../inference/index.ts'
+import type { Engine, RelayOperation } from '../inference/index.ts'
 import {
   parseChatCall,
   parseCompletionCall,
@@ -20,11 +20,14 @@ import type { Metrics } from '../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
 import { serveGeneration } from './generation.ts'
 import type { ModelDirectory, ModelTarget } from './models.ts'
+import { toRelayCall, type RelayKind } from './relay-call.ts'
+import { serveRelay, type RelayLimits } from './relay.ts'
 
 export interface DataPlaneServices {
   readonly directory: ModelDirectory
   readonly metrics: Metrics
   readonly limits: ProtocolLimits
+  readonly relayLimits: () => RelayLimits
   /** Throws `unavailable` once the server is to end. */
   readonly requireOpen: () => void
 }
@@ -33,7 +36,11 @@ export interface DataPlaneServices {
 export function registerDataPlane(app: FastifyInstance, services: DataPlaneServices): void {
   const { directory, limits } = services
 
-  const post = (url: string, work: (exchange: Exchange, body: Fields, bytes: Buffer) => Promise<void>) => {
+  const post = (
+    url: string,
+    work: (exchange: Exchange, body: Fields, bytes: Buffer) => Promise<void>,
+    kind?: RelayKind,
+  ) => {
     app.post(url, { config: { operation: `POST ${url}` } }, async (request: FastifyRequest, reply: FastifyReply) => {
       const { exchange } = request
       if (exchange === undefined) throw new Error(`The route ${url} has no exchange.`)
@@ -41,41 +48,60 @@ export function registerDataPlane(app: FastifyInstance, services: DataPlaneServi
       const bytes = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
       await exchange.run(async () => {
         services.requireOpen()
-        await work(exchange, parseJsonBody(bytes), bytes)
+        const relay = kind === undefined ? undefined : toRelayCall(kind, bytes, request.headers, services)
+        if (relay === undefined) await work(exchange, parseJsonBody(bytes), bytes)
+        else await serveRelay(exchange, relay, services)
       })
     })
   }
 
-  const generation = (url: string, idPrefix: string, parse: (body: Fields, limits: ProtocolLimits) => GenerationCall) =>
-    post(url, async (exchange, body) => await serveGeneration(exchange, parse(body, limits), idPrefix, services))
+  const generation = (
+    url: string,
+    operation: RelayOperation,
+    idPrefix: string,
+    parse: (body: Fields, limits: ProtocolLimits) => GenerationCall,
+  ) =>
+    post(url, async (exchange, body) => await serveGeneration(exchange, parse(body, limits), idPrefix, services), {
+      operation,
+      idPrefix,
+      parse,
+    })
 
-  generation('/v1/chat/completions', 'chatcmpl', parseChatCall)
-  generation('/v1/completions', 'cmpl', parseCompletionCall)
+  generation('/v1/chat/completions', 'chat', 'chatcmpl', parseChatCall)
+  generation('/v1/completions', 'completion', 'cmpl', parseCompletionCall)
 
-  post('/v1/embeddings', async (exchange, body) => {
-    const call = parseEmbeddingCall(body, limits)
-    const target = resolve(directory, exchange, call.model)
-    const embed = required(target.engine, 'embed', target.name)
-    const { inputs, dimensions } = call
-    const result = await admitted(target, exchange, () =>
-      embed({ id: exchange.id, model: target.engineModel, inputs, dimensions }, exchange.signal),
-    )
-    exchange.account.promptTokens(result.promptTokens)
-    await exchange.answer(toEmbeddingAnswer(result, call, call.model ?? target.name))
-  })
-
-  for (const url of ['/v1/rerank', '/rerank']) {
-    post(url, async (exchange, body) => {
-      const call = parseRerankCall(body, limits)
+  post(
+    '/v1/embeddings',
+    async (exchange, body) => {
+      const call = parseEmbeddingCall(body, limits)
       const target = resolve(directory, exchange, call.model)
-      const rerank = required(target.engine, 'rerank', target.name)
-      const { query, documents } = call
+      const embed = required(target.engine, 'embed', target.name)
+      const { inputs, dimensions } = call
       const result = await admitted(target, exchange, () =>
-        rerank({ id: exchange.id, model: target.engineModel, query, documents }, exchange.signal),
+        embed({ id: exchange.id, model: target.engineModel, inputs, dimensions }, exchange.signal),
       )
       exchange.account.promptTokens(result.promptTokens)
-      await exchange.answer(toRerankAnswer(result, call, createId('rerank'), call.model ?? target.name))
-    })
+      await exchange.answer(toEmbeddingAnswer(result, call, call.model ?? target.name))
+    },
+    { operation: 'embedding', idPrefix: 'embd' },
+  )
+
+  for (const url of ['/v1/rerank', '/rerank']) {
+    post(
+      url,
+      async (exchange, body) => {
+        const call = parseRerankCall(body, limits)
+        const target = resolve(directory, exchange, call.model)
+        const rerank = required(target.engine, 'rerank', target.name)
+        const { query, documents } = call
+        const result = await admitted(target, exchange, () =>
+          rerank({ id: exchange.id, model: target.engineModel, query, documents }, exchange.signal),
+        )
+        exchange.account.promptTokens(result.promptTokens)
+        await exchange.answer(toRerankAnswer(result, call, createId('rerank'), call.model ?? target.name))
+      },
+      { operation: 'rerank', idPrefix: 'rerank' },
+    )
   }
 
   post('/tokenize', async (exchange, body) => {

@@ -4,7 +4,7 @@ import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
 import type { GenerationEncoder } from '../protocol/index.ts'
 import { toErrorReply } from '../protocol/index.ts'
 import type { RequestAccount } from '../telemetry/index.ts'
-import { outletOf, writeChunk } from './chunk-writer.ts'
+import { outletOf, writeChunk, writeChunkBytes } from './chunk-writer.ts'
 
 export interface ExchangeLimits {
   readonly headerFlushMs: number
@@ -101,6 +101,19 @@ export class Exchange {
     process.nextTick(this.#flush)
   }
 
+  /** Writes bytes at once: they came from an upstream together, and leave so. */
+  writeBytes(bytes: Buffer): void {
+    if (this.#state === 'ended') return
+    if (this.#pending !== '') this.#flush()
+    this.#lastWriteMs = this.#context.clock.now()
+    if (this.#state === 'open') {
+      writeChunkBytes(this.#raw, bytes)
+      return
+    }
+    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
+    this.#raw.write(bytes)
+  }
+
   /** Resolves once the client has read enough. Throws `cancelled` when it left, or did not read for maxWriteStallMs. */
   async drained(): Promise<void> {
     this.signal.throwIfAborted()
@@ -116,6 +129,17 @@ export class Exchange {
     this.#finish()
     const finished = this.#until(this.#raw, 'finish')
     this.#raw.end(rest)
+    await finished
+  }
+
+  /** Writes the last bytes and ends. Resolves once the last byte is with the operating system. */
+  async endBytes(bytes: Buffer): Promise<void> {
+    this.signal.throwIfAborted()
+    if (this.#pending !== '') this.#flush()
+    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, bytes.length)
+    this.#finish()
+    const finished = this.#until(this.#raw, 'finish')
+    this.#raw.end(bytes)
     await finished
   }
 

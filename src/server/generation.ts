@@ -1,6 +1,6 @@
 import { createId, TokenmillError } from '../core/index.ts'
-import type { Engine, GenerationEvent, GenerationRequest } from '../inference/index.ts'
-import { toFinishReason, type GenerationCall } from '../protocol/index.ts'
+import type { Engine, GenerationEvent, GenerationRequest, GenerationTrace } from '../inference/index.ts'
+import { toFinishReason, type GenerationCall, type GenerationEncoder } from '../protocol/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { ModelDirectory, ModelTarget } from './models.ts'
@@ -22,22 +22,12 @@ export async function serveGeneration(
 ): Promise<void> {
   const { account, signal } = exchange
   const target = directory.resolve(call.model)
-  const requests = call.drafts.map((draft, index): GenerationRequest => ({
-    ...draft,
-    id: index === 0 ? exchange.id : `${exchange.id}.${index}`,
-    model: target.engineModel,
-  }))
-  const sequences = requests.reduce((sum, request) => sum + request.n, 0)
+  const sequences = call.drafts.reduce((sum, draft) => sum + draft.n, 0)
   account.describe({ model: target.name, endpoint: target.engine.endpoint, stream: call.stream, sequences })
   account.observe(metrics.tokens(target.name))
   requireServing(target)
 
-  const encoder = call.encoder({
-    id: createId(idPrefix),
-    created: Math.floor(Date.now() / 1000),
-    model: call.model ?? target.name,
-    promptTexts: call.echo ? await promptTexts(requests, target, signal) : undefined,
-  })
+  const { requests, encoder } = await toRequests(exchange, call, idPrefix, target)
   const admitting = target.admission.admit(sequences, signal)
   exchange.begin(encoder, call.stream)
   const permit = await admitting
@@ -45,32 +35,63 @@ export async function serveGeneration(
     account.admitted(permit.queuedMs)
     account.engineCalled()
     metrics.overhead(target.name, account.overheadMs ?? 0)
-    await generateAll(target.engine, requests, signal, (prompt, event) => {
+    const trace = { placed: (endpoint: string) => account.describe({ endpoint }) }
+    const take = (prompt: number, event: GenerationEvent) => {
       account.event(prompt, event)
       if (event.type === 'finished') metrics.choiceFinished(target.name, toFinishReason(event.reason, false))
       const text = encoder.event(prompt, event)
       if (text !== '') exchange.write(text)
       return exchange.congested ? exchange.drained() : undefined
-    })
+    }
+    await generateAll(target.engine, requests, signal, take, trace)
   } finally {
     permit.release()
   }
   await exchange.end(encoder.end())
 }
 
+/**
+ * A call as an engine takes it: its requests under this exchange's id, and the writer of their answer. `identity` is
+ * given where the answer has already begun elsewhere.
+ */
+export async function toRequests(
+  exchange: Exchange,
+  call: GenerationCall,
+  idPrefix: string,
+  target: Pick<ModelTarget, 'name' | 'engine' | 'engineModel'>,
+  identity: { readonly id: string; readonly created: number } = {
+    id: createId(idPrefix),
+    created: Math.floor(Date.now() / 1000),
+  },
+): Promise<{ readonly requests: readonly GenerationRequest[]; readonly encoder: GenerationEncoder }> {
+  const requests = call.drafts.map((draft, index): GenerationRequest => ({
+    ...draft,
+    id: index === 0 ? exchange.id : `${exchange.id}.${index}`,
+    model: target.engineModel,
+  }))
+  const encoder = call.encoder({
+    id: identity.id,
+    created: identity.created,
+    model: call.model ?? target.name,
+    promptTexts: call.echo ? await promptTexts(requests, target, exchange.signal) : undefined,
+  })
+  return { requests, encoder }
+}
+
 /** Takes each event in order; a returned promise is awaited before more is asked of that generation. */
-type TakeEvent = (prompt: number, event: GenerationEvent) => Promise<void> | undefined
+export type TakeEvent = (prompt: number, event: GenerationEvent) => Promise<void> | undefined
 
 /** Runs all requests at once. The first that fails ends the others. */
-async function generateAll(
+export async function generateAll(
   engine: Engine,
   requests: readonly GenerationRequest[],
   signal: AbortSignal,
   take: TakeEvent,
+  trace?: GenerationTrace,
 ): Promise<void> {
   const [only] = requests
   if (only !== undefined && requests.length === 1) {
-    await generateOne(engine, only, 0, signal, take)
+    await generateOne(engine, only, 0, signal, take, trace)
     return
   }
   const failed = new AbortController()
@@ -78,7 +99,7 @@ async function generateAll(
   const results = await Promise.allSettled(
     requests.map(async (request, prompt) => {
       try {
-        await generateOne(engine, request, prompt, either, take)
+        await generateOne(engine, request, prompt, either, take, trace)
       } catch (error) {
         failed.abort(error)
         throw error
@@ -96,8 +117,9 @@ async function generateOne(
   prompt: number,
   signal: AbortSignal,
   take: TakeEvent,
+  trace: GenerationTrace | undefined,
 ): Promise<void> {
-  for await (const event of engine.generate(request, signal)) {
+  for await (const event of engine.generate(request, signal, trace)) {
     const wait = take(prompt, event)
     if (wait !== undefined) await wait
   }
@@ -120,7 +142,7 @@ function requireServing(target: ModelTarget): void {
 /** The prompts as text, for an answer that repeats them. */
 async function promptTexts(
   requests: readonly GenerationRequest[],
-  { engine, engineModel }: ModelTarget,
+  { engine, engineModel }: Pick<ModelTarget, 'engine' | 'engineModel'>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   return await Promise.all(

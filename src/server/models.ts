@@ -1,7 +1,7 @@
 import { TokenmillError } from '../core/index.ts'
 import type { Engine } from '../inference/index.ts'
 import type { ListedModel } from '../protocol/index.ts'
-import type { Admission } from '../scheduler/index.ts'
+import type { Admission, FleetEngine } from '../scheduler/index.ts'
 import type { ModelGauges } from '../telemetry/index.ts'
 
 /** What a client's model name leads to. */
@@ -15,17 +15,35 @@ export interface ModelTarget {
   readonly admission: Admission
   /** Another name of a target listed before: not counted again in metrics. */
   readonly alias: boolean
+  /** The same engine where it stands for a fleet: its requests can stay bytes. */
+  readonly fleet?: FleetEngine
 }
 
 /** The names that clients may ask for, and what serves them. */
 export class ModelDirectory {
-  readonly #targets: ReadonlyMap<string, ModelTarget>
+  #targets: ReadonlyMap<string, ModelTarget> = new Map()
+  #hasFleets = false
   /** Seconds since the Unix epoch. */
   readonly #created: number
 
   constructor(targets: readonly ModelTarget[], created: number) {
-    this.#targets = new Map(targets.map((target) => [target.name, target]))
     this.#created = created
+    this.setTargets(targets)
+  }
+
+  get targets(): readonly ModelTarget[] {
+    return [...this.#targets.values()]
+  }
+
+  /** Some model stands for a fleet. */
+  get hasFleets(): boolean {
+    return this.#hasFleets
+  }
+
+  /** Other targets from now on; requests under way keep theirs. */
+  setTargets(targets: readonly ModelTarget[]): void {
+    this.#targets = new Map(targets.map((target) => [target.name, target]))
+    this.#hasFleets = targets.some(({ fleet }) => fleet !== undefined)
   }
 
   /** The target of a name; of no name, where only one is served. Throws `model_not_found` with the names there are. */

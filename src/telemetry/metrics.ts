@@ -66,6 +66,11 @@ export class Metrics {
     this.#processGauges()
   }
 
+  /** For those who have metrics of their own. */
+  get registry(): Registry {
+    return this.#registry
+  }
+
   /** Where the tokens of a model's requests are timed. */
   tokens(model: string): TokenObserver {
     const known = this.#observers.get(model)

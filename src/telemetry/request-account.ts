@@ -115,9 +115,24 @@ export class RequestAccount {
         tokens.cached = event.usage.cachedTokens
         tokens.completion = event.usage.completionTokens
         tokens.reasoning = event.usage.reasoningTokens
+        tokens.estimated = event.usage.estimated ?? false
         return
       case 'finished':
     }
+  }
+
+  /** Output of a relayed stream, of about this many tokens; usage corrects them if it comes. */
+  relayedOutput(tokens: number, promptTokensEstimate: number): void {
+    if (this.#settled) return
+    const counted = (this.#prompts[0] ??= {
+      prompt: promptTokensEstimate,
+      cached: undefined,
+      completion: 0,
+      reasoning: undefined,
+      estimated: true,
+    })
+    counted.completion += tokens
+    this.#token(0)
   }
 
   /** Counts tokens of a request that generates none: embeddings, rerank. */
@@ -164,7 +179,7 @@ export class RequestAccount {
       cachedTokens: sumKnown(parts.map((part) => part.cached)),
       completionTokens,
       reasoningTokens: sumKnown(parts.map((part) => part.reasoning)),
-      tokensEstimated: false,
+      tokensEstimated: parts.some((part) => part.estimated === true),
       receivedAtMs: this.#receivedAtMs,
       admittedAfterMs: this.#admittedAfterMs,
       ttftMs: this.#ttftMs,
@@ -187,6 +202,8 @@ interface PromptTokens {
   cached: number | undefined
   completion: number
   reasoning: number | undefined
+  /** An upstream gave no usage: counted here instead. */
+  estimated?: boolean
 }
 
 /** Their sum, or undefined where one is unknown or there are none. */

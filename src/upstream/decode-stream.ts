@@ -62,13 +62,9 @@ export class StreamDecoder {
         cachedTokens: undefined,
         completionTokens: this.#tokens,
         reasoningTokens: undefined,
+        estimated: true,
       },
     }
-  }
-
-  /** The upstream told its own count: without it the usage is an estimate. */
-  get usageKnown(): boolean {
-    return this.#usage !== undefined
   }
 
   #readChoice(choice: ChunkChoice, events: GenerationEvent[]): void {

@@ -20,6 +20,8 @@ const answerKeys = ['model', 'choices', 'usage', 'error'] as const
  */
 export class AnswerTap {
   usage: TokenUsage | undefined
+  /** It has choices: tokens were generated for it. */
+  hasChoices = false
   readonly #options: AnswerTapOptions
   #pieces: Uint8Array[] = []
   #bytes = 0
@@ -62,6 +64,7 @@ export class AnswerTap {
     if (error >= 0 && bytes[error] !== 0x6e)
       throw upstreamError(this.#options.endpoint, 500, bytes.toString(), undefined)
     if (usage >= 0) this.usage = readUsage(parse(bytes.subarray(usage, usageEnd)))
+    this.hasChoices = choices >= 0
     const edits: Edit[] = []
     if (choices >= 0) new ChoiceScanner().scan(bytes, choices, choicesEnd, edits)
     if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(this.#options.model) })

@@ -43,10 +43,30 @@ describe('rewriteRequest', () => {
 })
 
 describe('scanRequest', () => {
+  it.each([
+    ['{"priority":-3}', '{"model":"m"}'],
+    ['{"priority":-3 , "model":"a"}', '{ "model":"m"}'],
+    ['{"model":"a" , "prior\\u0069ty": -3 }', '{"model":"m"}'],
+    ['{"a":1,"priority":-3,"model":"a"}', '{"a":1,"model":"m"}'],
+  ])('takes the priority out of %s', (text, expected) => {
+    const scan = scanRequest(Buffer.from(text))
+    expect(scan.priority).toBe(-3)
+    expect(rewriteRequest(scan, 'm').toString()).toBe(expected)
+  })
+
   it('reads the fields that routing needs', () => {
     const scan = scanRequest(body({ model: 'm', n: 2, max_tokens: 5, max_completion_tokens: 7, user: 'u', tools: [] }))
     expect(scan).toMatchObject({ model: 'm', n: 2, maxTokens: 7, affinityKey: 'u', continuable: false, stream: false })
     expect(scanRequest(body({ model: 'm', tools: [] })).continuable).toBe(true)
+    for (const [prompt, prompts] of [
+      ['a', 1],
+      [[1, 2, 3], 1],
+      [['a', 'b'], 2],
+      [[[1, 2], [3]], 2],
+      [[], 1],
+    ] as const) {
+      expect(scanRequest(body({ prompt }))).toMatchObject({ prompts, continuable: prompts === 1 })
+    }
     expect(scanRequest(body({ model: 'm', tools: [{ type: 'function' }] })).continuable).toBe(false)
     expect(scanRequest(body({ model: 'm', logprobs: 0 })).continuable).toBe(false)
   })

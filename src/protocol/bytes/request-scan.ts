@@ -1,5 +1,5 @@
 import { TokenmillError } from '../../core/index.ts'
-import { isBlank, ObjectScanner } from './json-scan.ts'
+import { forEachElement, isBlank, ObjectScanner } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 
 /** What routing needs of a request in OpenAI's form; everything else stays bytes. */
@@ -10,14 +10,18 @@ export interface RequestScan {
   readonly stream: boolean
   /** The client asked for the usage chunk at the end of its stream. */
   readonly includeUsage: boolean
-  /** Independent continuations asked for. */
+  /** Independent continuations asked for, of each prompt. */
   readonly n: number
+  /** Prompts: one, unless completions were given a list of them. */
+  readonly prompts: number
   /** Most tokens to generate, as far as the client says. */
   readonly maxTokens: number | undefined
   /** `prompt_cache_key`, else `user`: requests with equal keys profit from the same replica. */
   readonly affinityKey: string | undefined
   /** Plain text is generated: no tools, no log-probabilities, one continuation. Then a broken stream can be continued. */
   readonly continuable: boolean
+  /** Lower is sooner. Taken out of the body, since engines without priority scheduling refuse it. */
+  readonly priority: number | undefined
   readonly modelSpan: Span | undefined
   readonly streamOptionsSpan: Span | undefined
 }
@@ -42,12 +46,17 @@ const keys = [
   'best_of',
   'echo',
   'response_format',
+  'priority',
+  'prompt',
 ] as const
 type Key = (typeof keys)[number]
 
 /** Scans a request body. Throws `invalid_request` where it is no JSON object or a field that routing reads is malformed. */
 export function scanRequest(body: Uint8Array): RequestScan {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  return scanBytes(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+}
+
+function scanBytes(bytes: Buffer): RequestScan {
   const scanner = new ObjectScanner(keys)
   if (!scanner.scan(bytes) || !isBlank(bytes, scanner.after)) {
     throw new TokenmillError(
@@ -83,6 +92,11 @@ export function scanRequest(body: Uint8Array): RequestScan {
     if (typeof found === 'number' && Number.isInteger(found) && found >= 0) return found
     throw invalid(key, `is ${JSON.stringify(found)}; it must be an integer ≥ 0.`)
   }
+  const integer = (key: Key): number | undefined => {
+    const found = value(key)
+    if (found === undefined || (typeof found === 'number' && Number.isInteger(found))) return found
+    throw invalid(key, `is ${JSON.stringify(found)}; it must be an integer.`)
+  }
   const flag = (key: Key): boolean => {
     const found = value(key)
     if (found === undefined || typeof found === 'boolean') return found ?? false
@@ -92,7 +106,14 @@ export function scanRequest(body: Uint8Array): RequestScan {
   if (streamOptions !== undefined && (typeof streamOptions !== 'object' || Array.isArray(streamOptions))) {
     throw invalid('stream_options', 'must be an object.')
   }
+  const priority = span('priority')
+  if (priority !== undefined) {
+    // Taken out, and the rest scanned anew: a rare field, so nobody pays for it.
+    const member = memberAround(bytes, priority)
+    return { ...scanBytes(splice(bytes, [{ ...member, text: '' }])), priority: integer('priority') }
+  }
   const n = count('n') ?? 1
+  const prompts = countPrompts(bytes, span('prompt'))
   const empty = (key: Key): boolean => {
     const found = value(key)
     return found === undefined || found === false || (Array.isArray(found) && found.length === 0)
@@ -103,15 +124,28 @@ export function scanRequest(body: Uint8Array): RequestScan {
     stream: flag('stream'),
     includeUsage: (streamOptions as { include_usage?: unknown } | undefined)?.include_usage === true,
     n,
+    prompts,
     maxTokens: count('max_completion_tokens') ?? count('max_tokens'),
     affinityKey: text('prompt_cache_key') ?? text('user'),
     continuable:
       n === 1 &&
+      prompts === 1 &&
       (['tools', 'functions', 'logprobs', 'echo', 'response_format'] as const).every(empty) &&
       (count('best_of') ?? 1) === 1,
+    priority: undefined,
     modelSpan: span('model'),
     streamOptionsSpan: span('stream_options'),
   }
+}
+
+/** A list of texts or of lists is several prompts; a text, or a list of token ids, is one. */
+function countPrompts(bytes: Buffer, prompt: Span | undefined): number {
+  if (prompt === undefined || bytes[prompt.start] !== 0x5b) return 1
+  let count = 0
+  forEachElement(bytes, prompt.start, prompt.end, (start) => {
+    if (bytes[start] === 0x22 || bytes[start] === 0x5b) count += 1
+  })
+  return Math.max(1, count)
 }
 
 /** The body for an engine: its own name of the model, and usage asked for on every stream, whatever the client wants. */
@@ -142,6 +176,23 @@ export function rewriteRequest(scan: RequestScan, model: string): Buffer {
 function member(key: string, value: unknown, bytes: Buffer, at: number): string {
   const text = `${JSON.stringify(key)}:${JSON.stringify(value)}`
   return isEmptyObject(bytes, at) ? text : `${text},`
+}
+
+/** The bytes of a member whose value is at `span`, with the comma that would be left over. */
+function memberAround(bytes: Buffer, value: Span): Span {
+  // The key's quotes are the last two before the colon, however the key is escaped.
+  const keyEnd = bytes.lastIndexOf(0x22, value.start - 1)
+  let start = bytes.lastIndexOf(0x22, keyEnd - 1)
+  let end = value.end
+  while (isSpace(bytes[end])) end += 1
+  if (bytes[end] === 0x2c) return { start, end: end + 1 }
+  while (isSpace(bytes[start - 1])) start -= 1
+  if (bytes[start - 1] === 0x2c) start -= 1
+  return { start, end }
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
 function isEmptyObject(bytes: Buffer, afterBrace: number): boolean {

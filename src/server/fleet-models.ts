@@ -1,0 +1,245 @@
+import { createHash } from 'node:crypto'
+import { TokenmillError, type Clock, type OptionTable, type OptionValues, type Random } from '../core/index.ts'
+import type { EndpointConfig, LoadedConfig, ModelConfig } from '../config/index.ts'
+import { createEmbeddedEngine } from '../engine/index.ts'
+import { engineOptions } from '../engine/options.ts'
+import type { Engine } from '../inference/index.ts'
+import {
+  Admission,
+  Fleet,
+  FleetEngine,
+  placementPolicies,
+  Replica,
+  RetryBudget,
+  type FleetObserver,
+  type ModelRoute,
+} from '../scheduler/index.ts'
+import { fleetOptions, schedulerOptions } from '../scheduler/options.ts'
+import type { EndpointGauges } from '../telemetry/index.ts'
+import { OpenAiEngine, type EndpointSettings } from '../upstream/index.ts'
+import { upstreamOptions } from '../upstream/options.ts'
+import type { ModelTarget } from './models.ts'
+
+/** How long a replica that left the configuration may finish what runs on it. */
+const drainMs = 600_000
+
+interface OpenReplica {
+  readonly replica: Replica
+  readonly key: string
+}
+
+/**
+ * The models of a configuration file: builds the engines of their endpoints, and on a new file keeps those whose
+ * settings are the same (with their connections, breakers and counters), opens the new ones, and drains and closes
+ * those that are gone. Owns the engines that it made.
+ */
+export class FleetModels {
+  readonly #fleet: Fleet
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #admissions = new Map<string, Admission>()
+  #config: LoadedConfig
+  /** By key: equal settings are one replica, also when several models name it. */
+  #open = new Map<string, OpenReplica>()
+  #closing = new Set<Promise<void>>()
+
+  constructor(config: LoadedConfig, clock: Clock, random: Random, observer: FleetObserver = {}) {
+    this.#config = config
+    this.#clock = clock
+    this.#random = random
+    this.#fleet = new Fleet(clock, random, observer)
+    this.apply(config)
+  }
+
+  get fleet(): Fleet {
+    return this.#fleet
+  }
+
+  /** The limits in force: those of the file, else the defaults. */
+  get limits() {
+    return {
+      ...withDefaults(fleetOptions, this.#config.value.limits),
+      ...withDefaults(upstreamOptions, this.#config.value.limits),
+      ...withDefaults(schedulerOptions, this.#config.value.limits),
+    }
+  }
+
+  engines(): readonly Engine[] {
+    return [...this.#open.values()].map(({ replica }) => replica.engine)
+  }
+
+  /** Takes a new configuration over. Throws `startup` without having changed anything. */
+  apply(config: LoadedConfig): void {
+    const before = { config: this.#config, open: this.#open }
+    this.#config = config
+    this.#open = new Map()
+    try {
+      this.#fleet.setRoutes(config.value.models.map((model) => this.#route(model, before.open)))
+    } catch (error) {
+      for (const [key, { replica }] of this.#open) if (!before.open.has(key)) void replica.engine.close()
+      this.#config = before.config
+      this.#open = before.open
+      throw error
+    }
+    for (const [key, { replica }] of before.open) if (!this.#open.has(key)) this.#retire(replica)
+  }
+
+  /** Resolves once every endpoint has been looked at, whatever was found: a fleet starts with what there is. */
+  async probed(): Promise<void> {
+    const signal = new AbortController().signal
+    const remote = this.engines().filter((engine) => engine.relay !== undefined)
+    await Promise.allSettled(remote.map((engine) => engine.ready(signal)))
+  }
+
+  /** Each replica of each model, as metrics show it. */
+  gauges(): readonly EndpointGauges[] {
+    return this.#fleet.routes.flatMap(({ name, replicas }) =>
+      replicas.map((replica) => ({
+        model: name,
+        endpoint: replica.id,
+        inFlight: replica.inFlight,
+        breaker: replica.breaker.state,
+        status: replica.engine.status(),
+      })),
+    )
+  }
+
+  /** What the names of the models lead to. */
+  targets(): readonly ModelTarget[] {
+    return this.#config.value.models.map(({ name }) => {
+      const engine = new FleetEngine(this.#fleet, name, () => this.limits)
+      return { name, engine, engineModel: name, admission: this.#admission(name), alias: false, fleet: engine }
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map(({ replica }) => replica.engine.close()))
+    await Promise.all(this.#closing)
+  }
+
+  #route(model: ModelConfig, before: ReadonlyMap<string, OpenReplica>): ModelRoute {
+    const limits = { ...this.limits, ...defined(model.timeouts), ...defined(model.retries) }
+    const placement = model.placement ?? limits.placement
+    const known = this.#fleet.route(model.name)
+    return {
+      name: model.name,
+      replicas: model.endpoints.map((endpoint, at) => this.#replica(model, endpoint, at, before)),
+      placement: known?.placement.name === placement ? known.placement : placementPolicies[placement](this.#random),
+      budget: new RetryBudget({ ...limits, maxSaved: 100 }, this.#clock),
+      timeouts: limits,
+      maxAttempts: limits.maxAttempts,
+      maxRetryWaitMs: limits.maxRetryWaitMs,
+      fallbacks: model.fallbacks,
+    }
+  }
+
+  #replica(
+    model: ModelConfig,
+    endpoint: EndpointConfig,
+    at: number,
+    before: ReadonlyMap<string, OpenReplica>,
+  ): Replica {
+    const key = this.#keyOf(model, endpoint)
+    const open = this.#open.get(key) ?? before.get(key) ?? { key, replica: this.#create(model, endpoint, at) }
+    this.#open.set(key, open)
+    return open.replica
+  }
+
+  #create(model: ModelConfig, endpoint: EndpointConfig, at: number): Replica {
+    const engine = this.#engine(model, endpoint)
+    // Several replicas may share an address: the place in the file tells them apart.
+    const id = endpoint.url === undefined ? `${engine.endpoint}#${at}` : engine.endpoint
+    return new Replica({ id, engine, weight: endpoint.weight, labels: endpoint.labels }, this.limits, this.#clock)
+  }
+
+  #engine(model: ModelConfig, endpoint: EndpointConfig): Engine {
+    if (endpoint.engine === 'embedded') {
+      const options = withDefaults(engineOptions, this.#config.value.engine)
+      const engines = this.#config.value.models.flatMap(({ endpoints }) => endpoints)
+      const embedded = engines.filter((each) => each.engine === 'embedded').length
+      const engine = createEmbeddedEngine({ path: endpoint.model ?? '', name: model.name, engines: embedded }, options)
+      // It loads in the background; until then its status says so.
+      engine.ready(new AbortController().signal).catch(() => undefined)
+      return engine
+    }
+    if (endpoint.engine === 'triton') {
+      throw new TokenmillError(
+        'startup',
+        `The model '${model.name}' names a Triton endpoint; this build has no adapter for it.`,
+      )
+    }
+    return new OpenAiEngine(this.#settings(model, endpoint, endpoint.engine), this.#clock)
+  }
+
+  #settings(model: ModelConfig, endpoint: EndpointConfig, engine: EndpointSettings['engine']): EndpointSettings {
+    const read = (secret: EndpointConfig['apiKey']) => (secret === undefined ? undefined : this.#config.secret(secret))
+    const { tls } = endpoint
+    return {
+      url: endpoint.url ?? '',
+      engine,
+      model: endpoint.model,
+      apiKey: read(endpoint.apiKey),
+      headers: Object.fromEntries(
+        Object.entries(endpoint.headers).map(([name, value]) => [name, this.#config.secret(value)]),
+      ),
+      priority: endpoint.priority,
+      tls:
+        tls === undefined
+          ? undefined
+          : {
+              ca: read(tls.ca),
+              cert: read(tls.cert),
+              key: read(tls.key),
+              serverName: tls.serverName,
+              verify: tls.verify ?? true,
+            },
+      limits: { ...this.limits, ...defined(model.timeouts) },
+    }
+  }
+
+  /** Equal keys: the same replica. A hash, since secrets are in it. */
+  #keyOf(model: ModelConfig, endpoint: EndpointConfig): string {
+    const { weight, labels } = endpoint
+    const settings =
+      endpoint.engine === 'embedded'
+        ? { embedded: endpoint.model, name: model.name, engine: this.#config.value.engine }
+        : this.#settings(model, endpoint, endpoint.engine)
+    return createHash('sha256')
+      .update(JSON.stringify({ settings, weight, labels, limits: this.limits }))
+      .digest('hex')
+  }
+
+  #retire(replica: Replica): void {
+    const closing = replica
+      .drain(drainMs)
+      .then(() => replica.engine.close())
+      .finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+
+  #admission(name: string): Admission {
+    const known = this.#admissions.get(name)
+    if (known !== undefined) return known
+    const { maxQueue, maxQueueWaitMs } = this.limits
+    const capacity = (): number => this.limits.maxInFlight
+    const admission = new Admission({ name, capacity, maxQueue, maxQueueWaitMs, clock: this.#clock })
+    this.#admissions.set(name, admission)
+    return admission
+  }
+}
+
+/** The values of a table: those given, else the defaults. */
+function withDefaults<Table extends OptionTable>(table: Table, given: object): OptionValues<Table> {
+  const values = Object.entries(table).map(([name, option]) => {
+    const value: unknown = Reflect.get(given, name)
+    return [name, value ?? option.default]
+  })
+  return Object.fromEntries(values) as OptionValues<Table>
+}
+
+/** Without the settings that were not given. */
+function defined<T extends object>(given: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]: Exclude<T[Key], undefined>
+  }
+}
