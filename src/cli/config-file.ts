@@ -19,9 +19,9 @@ export async function openConfig(file: string, io: Io): Promise<ConfigFile> {
   return {
     loaded,
     watch(server) {
-      const take = (config: LoadedConfig): void => {
+      const take = async (config: LoadedConfig): Promise<void> => {
         try {
-          const fixed = server.reconfigure(config)
+          const fixed = await server.reconfigure(config)
           tell(`${file} was read again.`)
           if (fixed.length > 0) tell(`These settings need a restart: ${fixed.join(', ')}.`)
         } catch (error) {
@@ -30,7 +30,10 @@ export async function openConfig(file: string, io: Io): Promise<ConfigFile> {
       }
       const refuse = (error: Error): void =>
         tell(`${file} was not taken over; the old configuration stays. ${error.message}`)
-      const watch = new ConfigWatch({ file, env: io.env, clock: systemClock, onChange: take, onError: refuse }, loaded)
+      const watch = new ConfigWatch(
+        { file, env: io.env, clock: systemClock, onChange: (config) => void take(config), onError: refuse },
+        loaded,
+      )
       const onHangUp = (): void => watch.reload()
       process.on('SIGHUP', onHangUp)
       return () => {

@@ -79,13 +79,13 @@ export class Continuation {
     }
   }
 
-  /** The usage of both parts: the second's prompt holds the first's text. */
-  total(second: TokenUsage): TokenUsage {
+  /** The usage of both parts: the second's prompt holds the `firstTokens` that had been said before it. */
+  total(second: TokenUsage, firstTokens: number): TokenUsage {
     return {
-      promptTokens: this.#promptTokens ?? Math.max(0, second.promptTokens - this.#tokens),
+      promptTokens: this.#promptTokens ?? Math.max(0, second.promptTokens - firstTokens),
       // Of the second prompt; how much of the client's own was cached at first is lost with the replica.
       cachedTokens: undefined,
-      completionTokens: this.#tokens + second.completionTokens,
+      completionTokens: firstTokens + second.completionTokens,
       reasoningTokens: second.reasoningTokens,
       estimated: true,
     }

@@ -127,6 +127,7 @@ export class FleetEngine implements Engine {
     let request = first
     for (;;) {
       const continued = dead.size > 0
+      const firstTokens = continuation.tokens
       let placed: Attempt | undefined
       try {
         const given = new AbortController()
@@ -140,7 +141,7 @@ export class FleetEngine implements Engine {
         try {
           for await (const event of pipe.read(work)) {
             if (event.type === 'usage' && continued) {
-              yield { type: 'usage', usage: continuation.total(event.usage) }
+              yield { type: 'usage', usage: continuation.total(event.usage, firstTokens) }
               continue
             }
             if (event.type === 'prefilled' && continued) continue

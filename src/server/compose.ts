@@ -46,10 +46,10 @@ export interface RunningServer {
   /** Resolves once every model has loaded; rejects with `startup` naming those that could not. */
   readonly ready: Promise<void>
   /**
-   * Takes a changed configuration file over: models, endpoints, keys, the fleet's limits. Streams go on. Throws
-   * `startup` and keeps the old one where it cannot be taken. Returns the settings that need a restart.
+   * Takes a changed configuration file over: models, endpoints, keys, the fleet's limits. Streams go on. Rejects
+   * with `startup` and keeps the old one where it cannot be taken. Returns the settings that need a restart.
    */
-  reconfigure(config: LoadedConfig): readonly string[]
+  reconfigure(config: LoadedConfig): Promise<readonly string[]>
   /**
    * Stops taking requests, lets running ones finish for at most drainMs, ends the rest, and frees everything.
    * Aborting `hurry` ends the waiting. Idempotent.
@@ -150,10 +150,10 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   return {
     url: urlOf(app.server.address() as AddressInfo, tls !== undefined),
     ready,
-    reconfigure(config) {
+    async reconfigure(config) {
       if (fleet === undefined)
         throw new TokenmillError('startup', 'The server was started without a configuration file.')
-      fleet.apply(config)
+      await fleet.apply(config)
       keys.setStored(config.value.apiKeys)
       directory.setTargets(targets())
       const fixed = inForce === undefined ? [] : changedFixed(inForce, config)

@@ -41,14 +41,15 @@ export class FleetModels {
   #config: LoadedConfig
   /** By key: equal settings are one replica, also when several models name it. */
   #open = new Map<string, OpenReplica>()
-  #closing = new Set<Promise<void>>()
+  readonly #closing = new Set<Promise<void>>()
+  #applying: Promise<void> = Promise.resolve()
 
   constructor(config: LoadedConfig, clock: Clock, random: Random, observer: FleetObserver = {}) {
     this.#config = config
     this.#clock = clock
     this.#random = random
     this.#fleet = new Fleet(clock, random, observer)
-    this.apply(config)
+    this.#fleet.setRoutes(config.value.models.map((model) => this.#route(model, new Map())))
   }
 
   get fleet(): Fleet {
@@ -68,19 +69,39 @@ export class FleetModels {
     return [...this.#open.values()].map(({ replica }) => replica.engine)
   }
 
-  /** Takes a new configuration over. Throws `startup` without having changed anything. */
-  apply(config: LoadedConfig): void {
+  /**
+   * Takes a new configuration over, once its new endpoints have been looked at and its new embedded models loaded:
+   * until then requests go the old ways. Throws without having changed anything. One at a time, in order.
+   */
+  apply(config: LoadedConfig): Promise<void> {
+    const applied = this.#applying.then(() => this.#apply(config))
+    this.#applying = applied.catch(() => undefined)
+    return applied
+  }
+
+  async #apply(config: LoadedConfig): Promise<void> {
     const before = { config: this.#config, open: this.#open }
+    const fresh = (): Engine[] =>
+      [...this.#open].filter(([key]) => !before.open.has(key)).map(([, { replica }]) => replica.engine)
+    let routes: readonly ModelRoute[]
     this.#config = config
     this.#open = new Map()
     try {
-      this.#fleet.setRoutes(config.value.models.map((model) => this.#route(model, before.open)))
+      routes = config.value.models.map((model) => this.#route(model, before.open))
+      const patience = AbortSignal.timeout(this.limits.probeTimeoutMs)
+      const never = new AbortController().signal
+      await Promise.all(
+        fresh().map((engine) =>
+          engine.relay === undefined ? engine.ready(never) : engine.ready(patience).catch(() => undefined),
+        ),
+      )
     } catch (error) {
-      for (const [key, { replica }] of this.#open) if (!before.open.has(key)) void replica.engine.close()
+      for (const engine of fresh()) void engine.close()
       this.#config = before.config
       this.#open = before.open
       throw error
     }
+    this.#fleet.setRoutes(routes)
     for (const [key, { replica }] of before.open) if (!this.#open.has(key)) this.#retire(replica)
   }
 

@@ -109,7 +109,15 @@ export class OpenAiEngine implements Engine {
     const deadline = startDeadline(request.deadlineMs, given)
     const sink: RelaySink = {
       begin: (_head, flow) => channel.attach(flow),
-      data: (chunk) => reader.push(chunk, (event) => channel.push(decoder.read(event.data))),
+      data: (chunk) => {
+        try {
+          reader.push(chunk, (event) => channel.push(decoder.read(event.data)))
+        } catch (error) {
+          // An event past the limit is the upstream's fault, not the client's.
+          if (!(error instanceof TokenmillError) || error.code !== 'limit_exceeded') throw error
+          throw new TokenmillError('upstream_failed', error.message, error.details, error)
+        }
+      },
     }
     const relayed: RelayRequest = { id: request.id, operation, body: Buffer.from(JSON.stringify(body)) }
     void this.relay(relayed, sink, AbortSignal.any([signal, given.signal])).then(

@@ -1,3 +1,4 @@
+import type { LoadedConfig } from '../../src/config/index.ts'
 import { defaultValues } from '../../src/core/index.ts'
 import type { Engine, UsageRecord } from '../../src/inference/index.ts'
 import { protocolOptions } from '../../src/protocol/options.ts'
@@ -15,6 +16,7 @@ export interface TestServer extends RunningServer {
 export async function startTestServer(
   engines: Engine | readonly Engine[],
   settings: Partial<ServerSettings> = {},
+  config?: LoadedConfig,
 ): Promise<TestServer> {
   const records: UsageRecord[] = []
   const logLines: string[] = []
@@ -35,6 +37,7 @@ export async function startTestServer(
       })),
       logTarget: { write: (line) => logLines.push(line) },
       sinks: [(record) => records.push(record)],
+      ...(config === undefined ? {} : { config }),
     },
   )
   await server.ready

@@ -1,9 +1,9 @@
-import { limitError, TokenmillError } from '../../core/index.ts'
+import { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
 import { isBlank, ObjectScanner } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
-import { upstreamError } from './upstream-error.ts'
+import { upstreamError, upstreamTooLarge } from './upstream-error.ts'
 import { readUsage } from './usage-value.ts'
 
 export interface AnswerTapOptions {
@@ -30,16 +30,16 @@ export class AnswerTap {
     this.#options = options
   }
 
-  /** Throws `limit_exceeded` past the limit. */
+  /** Throws `upstream_failed` past the limit. */
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length
     if (this.#bytes > this.#options.maxAnswerBytes) {
       this.#pieces = []
-      throw limitError(
-        { name: 'maxAnswerBytes', maximum: this.#options.maxAnswerBytes, unit: 'bytes' },
-        this.#bytes,
+      throw upstreamTooLarge(
         `The answer of ${this.#options.endpoint}`,
-        'Ask for less, stream it, or raise the limit.',
+        'maxAnswerBytes',
+        this.#options.maxAnswerBytes,
+        this.#bytes,
       )
     }
     this.#pieces.push(chunk)

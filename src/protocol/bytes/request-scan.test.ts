@@ -46,7 +46,7 @@ describe('scanRequest', () => {
   it.each([
     ['{"priority":-3}', '{"model":"m"}'],
     ['{"priority":-3 , "model":"a"}', '{ "model":"m"}'],
-    ['{"model":"a" , "prior\\u0069ty": -3 }', '{"model":"m"}'],
+    [`{"model":"a" , "prior\\u0069ty": -3 }`, `{"model":"m" }`],
     ['{"a":1,"priority":-3,"model":"a"}', '{"a":1,"model":"m"}'],
   ])('takes the priority out of %s', (text, expected) => {
     const scan = scanRequest(Buffer.from(text))

@@ -1,4 +1,4 @@
-import { limitError } from '../../core/index.ts'
+import { upstreamTooLarge } from './upstream-error.ts'
 
 /**
  * Cuts a stream of bytes into server-sent-event frames: each goes out whole, with the blank line that ends it, as
@@ -24,7 +24,7 @@ export class SseFrameCutter {
     return this.#heldBytes
   }
 
-  /** Takes a chunk and calls back for each frame it completes. Throws `limit_exceeded` for a frame past the limit. */
+  /** Takes a chunk and calls back for each frame it completes. Throws `upstream_failed` for a frame past the limit. */
   push(chunk: Uint8Array, onFrame: (frame: Buffer) => void): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     let from = 0
@@ -74,12 +74,7 @@ export class SseFrameCutter {
     this.#pieces = []
     this.#heldBytes = 0
     this.#ending = 0
-    throw limitError(
-      { name: 'maxSseFrameBytes', maximum: this.#maxFrameBytes, unit: 'bytes' },
-      bytes,
-      'An event of the upstream',
-      'Raise the limit if the upstream is sound.',
-    )
+    throw upstreamTooLarge('An event of the upstream', 'maxSseFrameBytes', this.#maxFrameBytes, bytes)
   }
 }
 

@@ -55,7 +55,7 @@ export class StreamTap {
 
   /**
    * Takes a chunk; returns what to write, undefined for nothing yet. Throws the upstream's error event as a
-   * TokenmillError, `upstream_failed` for a malformed frame, `limit_exceeded` for a gigantic one; what came before
+   * TokenmillError, `upstream_failed` for a malformed or gigantic frame; what came before
    * it in the chunk is given by `takeWritten`.
    */
   push(chunk: Uint8Array): Buffer | undefined {

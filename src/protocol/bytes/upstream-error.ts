@@ -70,6 +70,12 @@ export function streamError(endpoint: string, event: string): TokenmillError {
   return upstreamError(endpoint, known ? status : 500, event, undefined)
 }
 
+/** An upstream sends more than we hold: its failure, not the client's, so another may serve. */
+export function upstreamTooLarge(subject: string, limit: string, maximum: number, actual: number): TokenmillError {
+  const message = `${subject} is ${actual} bytes; the limit '${limit}' is ${maximum} bytes. Raise the limit if the upstream is sound.`
+  return new TokenmillError('upstream_failed', message, { limit, maximum, actual, unit: 'bytes' })
+}
+
 /** Milliseconds from `retry-after-ms`, else `retry-after` in seconds or as a date; undefined without either. */
 export function readRetryAfterMs(
   headers: Readonly<Record<string, string | string[] | undefined>>,
