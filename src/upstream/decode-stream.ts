@@ -6,8 +6,9 @@ import { readUsage, streamError } from '../protocol/index.ts'
  * Turns the events of an OpenAI stream (chat or completions) into the language of all rooms. One instance a stream.
  *
  * Remote engines do not say how long the prompt was before the end, so `prefilled` comes only from those that put
- * usage on every chunk. A chunk counts as one token until the closing usage corrects the sum. Token ids are −1:
- * the protocol does not carry them.
+ * usage on every chunk; from those a chunk of a single continuation also counts exactly the tokens since the last one.
+ * Elsewhere a chunk counts as one token until the closing usage corrects the sum. Token ids are −1: the protocol does
+ * not carry them.
  */
 export class StreamDecoder {
   /** `[DONE]` came. */
@@ -19,6 +20,9 @@ export class StreamDecoder {
   #prefilled = false
   #finished = 0
   #tokens = 0
+  /** Tokens of the running usage that no event has accounted for; undefined without one. */
+  #uncounted: number | undefined
+  #counted = 0
 
   constructor(endpoint: string, n: number) {
     this.#endpoint = endpoint
@@ -39,7 +43,7 @@ export class StreamDecoder {
       )
     }
     if (chunk.error !== undefined && chunk.error !== null) throw streamError(this.#endpoint, data)
-    this.#usage = readUsage(chunk.usage) ?? this.#usage
+    this.#takeUsage(readUsage(chunk.usage))
     const events: GenerationEvent[] = []
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
     if (!this.#prefilled && choices.length > 0 && this.#usage !== undefined) {
@@ -67,6 +71,12 @@ export class StreamDecoder {
     }
   }
 
+  #takeUsage(usage: TokenUsage | undefined): void {
+    if (usage === undefined) return
+    this.#usage = usage
+    if (this.#n === 1) this.#uncounted = Math.max(0, usage.completionTokens - this.#counted)
+  }
+
   #readChoice(choice: ChunkChoice, events: GenerationEvent[]): void {
     const index = choice.index ?? 0
     const delta = choice.delta ?? {}
@@ -84,6 +94,10 @@ export class StreamDecoder {
     const reason = finishReason(choice.finish_reason)
     if (reason === undefined) return
     this.#finished += 1
+    // Tokens without text of their own: the end-of-turn, or the first half of a character that never came.
+    if (this.#uncounted !== undefined && this.#uncounted > 0) {
+      events.push({ type: 'text', index, text: '', tokens: this.#count([]) })
+    }
     const stop = choice.stop_reason
     events.push({
       type: 'finished',
@@ -110,7 +124,9 @@ export class StreamDecoder {
   }
 
   #count(logprobs: readonly TokenLogprobs[]): number {
-    const tokens = Math.max(1, logprobs.length)
+    const tokens = this.#uncounted ?? Math.max(1, logprobs.length)
+    if (this.#uncounted !== undefined) this.#uncounted = 0
+    this.#counted += tokens
     this.#tokens += tokens
     return tokens
   }

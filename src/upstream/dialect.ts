@@ -32,6 +32,8 @@ export interface Dialect {
    * engine cannot.
    */
   readonly continuation: Readonly<Record<string, unknown>> | undefined
+  /** It can put the usage so far on every chunk: then prompt and tokens are known exactly, from the first on. */
+  readonly continuousUsage: boolean
   /** The order of `priority` values; undefined where the engine has none. */
   readonly priorityOrder: 'lowerFirst' | 'higherFirst' | undefined
   /** Fields beyond OpenAI's own that the request needs. Throws `unsupported` for what the engine cannot honour. */

@@ -11,7 +11,7 @@ export function encodeGeneration(
   const common = {
     model,
     stream: true,
-    stream_options: { include_usage: true },
+    stream_options: { include_usage: true, ...(dialect.continuousUsage ? { continuous_usage_stats: true } : {}) },
     ...(request.n === 1 ? {} : { n: request.n }),
     ...(request.stop.length === 0 ? {} : { stop: request.stop }),
     ...sampling(request),

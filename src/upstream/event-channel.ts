@@ -39,16 +39,18 @@ export class EventChannel {
 
   async *read(): AsyncGenerator<GenerationEvent, void, undefined> {
     for (;;) {
-      const batch = this.#events.splice(0)
-      if (this.#paused && this.#ended === undefined) {
-        this.#paused = false
-        this.#flow?.resume()
+      const event = this.#events.shift()
+      if (event !== undefined) {
+        yield event
+        continue
       }
-      yield* batch
-      if (this.#events.length > 0) continue
       if (this.#ended !== undefined) {
         if (this.#ended.error !== undefined) throw this.#ended.error
         return
+      }
+      if (this.#paused) {
+        this.#paused = false
+        this.#flow?.resume()
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve

@@ -51,7 +51,7 @@ async function start(
 function chatRequest(overrides: Partial<GenerationRequest> = {}): GenerationRequest {
   return {
     id: 'r1',
-    model: 'alias',
+    model: 'org/m',
     input: {
       kind: 'chat',
       chat: {
@@ -160,7 +160,7 @@ describe('OpenAiEngine', () => {
       model: 'org/m',
       messages: [{ role: 'user', content: 'Hi' }],
       stream: true,
-      stream_options: { include_usage: true },
+      stream_options: { include_usage: true, continuous_usage_stats: true },
       temperature: 0,
       top_p: 1,
       max_tokens: 9,
@@ -273,21 +273,21 @@ describe('OpenAiEngine', () => {
         response.end('{"results":[{"index":1,"relevance_score":0.9},{"index":0,"relevance_score":0.1}]}'),
     })
     const text = { kind: 'text', text: 'ab', addSpecialTokens: true } as const
-    expect(await engine.tokenize('m', text, never)).toEqual([1, 2])
-    expect(await engine.detokenize('m', [1, 2], never)).toBe('ab')
-    const embedded = await engine.embed({ id: 'e', model: 'm', inputs: ['a', 'b'], dimensions: undefined }, never)
+    expect(await engine.tokenize('org/m', text, never)).toEqual([1, 2])
+    expect(await engine.detokenize('org/m', [1, 2], never)).toBe('ab')
+    const embedded = await engine.embed({ id: 'e', model: 'org/m', inputs: ['a', 'b'], dimensions: undefined }, never)
     expect(embedded.promptTokens).toBe(3)
     expect(embedded.vectors.map((vector) => Array.from(vector, (value) => Number(value.toFixed(6))))).toEqual([
       [0.6, 0.8],
       [0, 1],
     ])
-    const ranked = await engine.rerank({ id: 'r', model: 'm', query: 'q', documents: ['a', 'b'] }, never)
+    const ranked = await engine.rerank({ id: 'r', model: 'org/m', query: 'q', documents: ['a', 'b'] }, never)
     expect(ranked.scores).toEqual([0.1, 0.9])
   })
 
   it('asks only for paths of its dialect', async () => {
     const { engine, asked } = await start('someone', {})
-    await expect(engine.rerank({ id: 'r', model: 'm', query: 'q', documents: [] }, never)).rejects.toMatchObject({
+    await expect(engine.rerank({ id: 'r', model: 'org/m', query: 'q', documents: [] }, never)).rejects.toMatchObject({
       code: 'unsupported',
     })
     expect(engine.relays('rerank')).toBe(false)

@@ -22,7 +22,7 @@ import { encodeGeneration, encodeMessage } from './encode-request.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { EventChannel } from './event-channel.ts'
-import { EndpointHttp } from './http.ts'
+import { abortError, EndpointHttp } from './http.ts'
 import { readEmbeddings, readScores, readText, readTokens } from './read-answer.ts'
 
 /** Events held between the upstream and a slow reader before the upstream is paused. */
@@ -125,7 +125,11 @@ export class OpenAiEngine implements Engine {
       (error: unknown) => channel.end(error),
     )
     try {
-      yield* channel.read()
+      for await (const event of channel.read()) {
+        yield event
+        // What had come before the abort is nobody's any more.
+        if (signal.aborted) throw abortError(signal)
+      }
       yield decoder.end()
     } finally {
       clearTimeout(deadline)
@@ -215,11 +219,12 @@ export class OpenAiEngine implements Engine {
     )
   }
 
-  /** The configured name; else the one asked for if the endpoint lists it, else its first. */
+  /** The name, if it is one of those that `models` tells; any name at an endpoint that lists none. */
   #modelName(asked: string): string {
-    if (this.#settings.model !== undefined) return this.#settings.model
-    const listed = this.#watch.models
-    return listed.some((model) => model.name === asked) ? asked : (listed[0]?.name ?? asked)
+    const available = this.models().map(({ name }) => name)
+    if (available.length === 0 || available.includes(asked)) return asked
+    const message = `The endpoint ${this.endpoint} does not serve '${asked}'. Served: ${available.join(', ')}.`
+    throw new TokenmillError('model_not_found', message, { param: 'model', available })
   }
 
   #withPriority(request: RelayRequest, dialect: Dialect): Uint8Array {

@@ -14,6 +14,8 @@ export interface UpstreamErrorBody {
   readonly type: string | undefined
   readonly param: string | undefined
   readonly code: string | undefined
+  /** The figures behind the message, where the upstream is another Tokenmill. */
+  readonly figures?: Pick<ErrorDetails, 'limit' | 'maximum' | 'actual' | 'unit'>
 }
 
 /** What an error body says. Never throws. */
@@ -33,7 +35,8 @@ function readErrorValue(parsed: unknown): UpstreamErrorBody {
   if (isRecord(parsed['error'])) return readErrorValue(parsed['error'])
   const message = text(parsed['message']) ?? text(parsed['error']) ?? detailOf(parsed['detail'])
   const type = text(parsed['type']) ?? text(parsed['error_type'])
-  return { message, type, param: text(parsed['param']), code: text(parsed['code']) }
+  const figures = isRecord(parsed['details']) ? { figures: readFigures(parsed['details']) } : {}
+  return { message, type, param: text(parsed['param']), code: text(parsed['code']), ...figures }
 }
 
 /**
@@ -49,6 +52,7 @@ export function upstreamError(
   const said = readErrorBody(body)
   const code = codeOf(status, said)
   const details: ErrorDetails = {
+    ...said.figures,
     upstreamStatus: status,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(said.param === undefined ? {} : { param: said.param }),
@@ -123,6 +127,16 @@ function isContextOverflow(said: UpstreamErrorBody): boolean {
 
 function isMissingModel(said: UpstreamErrorBody): boolean {
   return said.code === 'model_not_found' || /model .*(?:does not exist|not found)/i.test(said.message ?? '')
+}
+
+function readFigures(details: Record<string, unknown>): NonNullable<UpstreamErrorBody['figures']> {
+  const { limit, maximum, actual, unit } = details
+  return {
+    ...(typeof limit === 'string' ? { limit } : {}),
+    ...(typeof maximum === 'number' ? { maximum } : {}),
+    ...(typeof actual === 'number' ? { actual } : {}),
+    ...(typeof unit === 'string' ? { unit } : {}),
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

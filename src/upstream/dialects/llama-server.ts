@@ -28,6 +28,7 @@ export const llamaServer: Dialect = {
   },
   // A last message of the assistant is continued without being asked.
   continuation: {},
+  continuousUsage: false,
   priorityOrder: undefined,
   extras: (request) => ({
     ...commonExtras(request),

@@ -10,6 +10,7 @@ export const openai: Dialect = {
   metricsPaths: [],
   readLoad: () => noLoad,
   continuation: undefined,
+  continuousUsage: false,
   priorityOrder: undefined,
   extras(request) {
     const refused = beyondOpenAi(request)

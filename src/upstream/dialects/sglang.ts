@@ -31,6 +31,7 @@ export const sglang: Dialect = {
     }
   },
   continuation: { continue_final_message: true },
+  continuousUsage: false,
   priorityOrder: 'higherFirst',
   extras: (request) => ({
     ...commonExtras(request),

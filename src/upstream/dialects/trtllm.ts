@@ -10,6 +10,7 @@ export const trtllm: Dialect = {
   metricsPaths: ['/prometheus/metrics', '/metrics'],
   readLoad: (page) => (page[0] === 0x5b ? readIterations(page) : readPage(page)),
   continuation: undefined,
+  continuousUsage: false,
   priorityOrder: undefined,
   extras: (request) => ({
     ...commonExtras(request),

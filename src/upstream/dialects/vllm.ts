@@ -29,6 +29,7 @@ export const vllm: Dialect = {
     }
   },
   continuation: { continue_final_message: true, add_generation_prompt: false },
+  continuousUsage: true,
   priorityOrder: 'lowerFirst',
   extras: (request) => ({
     ...commonExtras(request),
