@@ -395,7 +395,7 @@ describe('a client that leaves', () => {
     await until(() => up.requests[0]?.abandonedAtMs !== undefined && server.records.length > 0)
   })
 
-  it('300 clients that leave at random: every request has one account, and nothing is left behind', async () => {
+  it('200 clients that leave at random: every request has one account, and nothing is left behind', async () => {
     const up = await upstream(counting(20, 1))
     const { server } = await serve(model([up.url, up.url]))
     let seed = 1
@@ -416,10 +416,13 @@ describe('a client that leaves', () => {
         clearTimeout(timer)
       }
     }
-    for (let round = 0; round < 6; round += 1) await Promise.all(Array.from({ length: 50 }, one))
-    const expected = (): number => server.records.length
-    await until(() => expected() >= 250)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 40 }, one))
+    // Those that left before they connected are nobody's; everyone who came to an engine has an account.
+    const arrived = () => new Set(up.requests.map(({ headers }) => headers['x-request-id']))
+    const accounted = () => new Set(server.records.map(({ requestId }) => requestId))
+    await until(() => accounted().size > 0 && [...arrived()].every((id) => accounted().has(String(id))))
+    expect(completed).toBeGreaterThan(0)
+    expect(server.records.length).toBeGreaterThan(completed)
     const ids = new Set(server.records.map(({ requestId }) => requestId))
     expect(ids.size).toBe(server.records.length)
     expect(server.records.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(completed)
