@@ -120,7 +120,7 @@ class Bench {
         api: options.api,
         streamed: first.target.stream,
       },
-      loadText: describeLoad(plan),
+      loadText: describeLoad(plan, searchText(options)),
       loop: options.findGoodput || options.sweep?.startsWith('rate') === true ? 'open' : shape.kind,
       lengthsFrom: first.words.source,
       attainmentTarget: options.attainment,
@@ -292,6 +292,12 @@ class Bench {
     this.#notes.push(line)
     this.#context.onNote(line)
   }
+}
+
+function searchText({ sweep, findGoodput, arrivals }: BenchOptions): string | undefined {
+  if (findGoodput) return `open loop (${arrivals}), searching the highest rate within objectives`
+  if (sweep === undefined) return undefined
+  return `${sweep.startsWith('rate') ? `open loop (${arrivals})` : 'closed loop'}, sweep ${sweep}`
 }
 
 const longestProbeMs = 60_000

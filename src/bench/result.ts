@@ -190,25 +190,45 @@ function toClassResult(name: string, objectives: Objectives, aggregate: RunAggre
   }
 }
 
+/** Points of a time line: enough requests in each for a percentile, few enough to be read. */
+const requestsPerPoint = 10
+const fewestPoints = 12
+const mostPoints = 100
+
 function toTimeline(whole: RunAggregate): RunResult['timeline'] {
-  const { slices, widthMs } = whole.slices
+  const { slices, widthMs: sliceMs } = whole.slices
+  const wanted = Math.min(mostPoints, Math.max(fewestPoints, Math.floor(whole.offered / requestsPerPoint)))
+  const perPoint = Math.max(1, Math.ceil(slices.length / wanted))
+  const widthMs = sliceMs * perPoint
   const seconds = widthMs / 1000
   const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value)
-  const points = slices.map((slice, index): TimelinePoint => {
-    const [ttftMsP50 = Number.NaN, ttftMsP99 = Number.NaN] = slice.ttftMs.quantiles([0.5, 0.99])
-    return {
-      atMs: (index + 0.5) * widthMs,
-      offeredRps: slice.scheduled / seconds,
-      completedRps: slice.completed / seconds,
-      failed: slice.failed,
-      outputTokPerS: slice.outputTokens / seconds,
-      concurrency: slice.runningMs / widthMs,
+  const points: TimelinePoint[] = []
+  for (let from = 0; from < slices.length; from += perPoint) {
+    const part = slices.slice(from, from + perPoint)
+    const sum = (key: 'scheduled' | 'completed' | 'failed' | 'outputTokens' | 'runningMs'): number =>
+      part.reduce((total, slice) => total + slice[key], 0)
+    const [ttftMsP50 = Number.NaN, ttftMsP99 = Number.NaN] = merged(part.map((slice) => slice.ttftMs)).quantiles([
+      0.5, 0.99,
+    ])
+    points.push({
+      atMs: from * sliceMs + widthMs / 2,
+      offeredRps: sum('scheduled') / seconds,
+      completedRps: sum('completed') / seconds,
+      failed: sum('failed'),
+      outputTokPerS: sum('outputTokens') / seconds,
+      concurrency: sum('runningMs') / widthMs,
       ttftMsP50: orNull(ttftMsP50),
       ttftMsP99: orNull(ttftMsP99),
-      gapMsP99: orNull(slice.gapMs.quantile(0.99)),
-    }
-  })
+      gapMsP99: orNull(merged(part.map((slice) => slice.gapMs)).quantile(0.99)),
+    })
+  }
   return { widthMs, points }
+}
+
+function merged(histograms: readonly LogHistogram[]): LogHistogram {
+  const sum = new LogHistogram(histograms[0]?.growth)
+  for (const histogram of histograms) sum.merge(histogram)
+  return sum
 }
 
 function findProblems({ client, limits, whole, aggregate, givenUp }: RunParts): string[] {
@@ -247,7 +267,7 @@ function findWarnings(parts: RunParts): string[] {
   if (window.steady && Math.abs(residual) > 0.1 + edges)
     warnings.push(`Little's law is off by ${percent(residual)}: the window was no steady state.`)
   if (aggregate.ok > 0 && (summary['ttftMsCount'] ?? 0) < 100)
-    warnings.push(`Only ${summary['ttftMsCount'] ?? 0} complete answers: percentiles beyond them are left out.`)
+    warnings.push('Fewer than 100 complete answers in a run: percentiles that need more are left out.')
   if (usage.fromChunks > 0)
     warnings.push(`${usage.fromChunks} answers came without usage: their tokens are the number of chunks.`)
   if (usage.suspect > 0)
@@ -295,7 +315,11 @@ export function combineRuns(runs: readonly RunResult[], seed: number): Summary {
   const combined: Summary = {}
   for (const key of Object.keys(first.summary)) {
     const values = runs.map((run) => run.summary[key]).filter((value) => value !== null && value !== undefined)
-    combined[key] = values.length === 0 ? null : meanOf(values)
+    // Numbers of samples add up over repeats; figures are averaged.
+    const isCount = key.endsWith('Count')
+    const sum = values.reduce((total, value) => total + value, 0)
+    combined[key] = values.length === 0 ? null : isCount ? sum : meanOf(values)
+    if (isCount) continue
     if (values.length < fewestRepeats) continue
     const interval = bootstrapInterval(values, createRandom(seed))
     combined[`${key}Low`] = interval.low
@@ -317,6 +341,20 @@ export function mergedHistogram(runs: readonly RunResult[], key: DistributionKey
     else merged.merge(LogHistogram.fromJSON(data))
   }
   return merged
+}
+
+/** Problems of all runs, those that differ in their figures alone told once, the first standing for them. */
+export function distinctProblems(runs: readonly RunResult[]): string[] {
+  const kinds = new Map<string, { readonly text: string; count: number }>()
+  for (const text of runs.flatMap((run) => run.problems)) {
+    const kind = text.replaceAll(/\d+(\.\d+)?/g, '#')
+    const known = kinds.get(kind)
+    if (known === undefined) kinds.set(kind, { text, count: 1 })
+    else known.count += 1
+  }
+  return [...kinds.values()].map(({ text, count }) =>
+    count === 1 ? text : `${text} (In ${count} of ${runs.length} runs.)`,
+  )
 }
 
 /** Did every class with objectives reach the target, in every run? null where no class states any. */

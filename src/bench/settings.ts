@@ -232,8 +232,8 @@ export function toWorkers(options: BenchOptions, plan: LoadPlan): number {
   return Math.max(1, Math.min(availableParallelism() - 1, Math.ceil(users / usersPerWorker)))
 }
 
-/** The load in words, with its kind first. */
-export function describeLoad(plan: LoadPlan): string {
+/** The load in words, with its kind first; `search` is what a search or sweep says of the load instead. */
+export function describeLoad(plan: LoadPlan, search?: string): string {
   const { shape } = plan
   const stages = (list: readonly Stage[], unit: string): string =>
     list
@@ -249,6 +249,7 @@ export function describeLoad(plan: LoadPlan): string {
     plan.sharedShare > 0 ? `${plan.sharedShare * 100} % shared prefix (${plan.sharedPrefixes})` : '',
   ].filter((each) => each !== '')
   const tail = extra.length === 0 ? '' : `, ${extra.join(', ')}`
+  if (search !== undefined) return `${search}, ${tokens}${tail}`
   if (shape.kind === 'closed') return `closed loop, ${stages(shape.users, 'users')}, ${tokens}${tail}`
   if (shape.kind === 'trace')
     return `trace of ${shape.requests.length} requests at ${shape.speed}× speed (open loop)${tail}`

@@ -2,7 +2,14 @@ import { formatBytes } from '../../core/index.ts'
 import { renderReport, type PlotSeries, type Report, type Section } from '../../report/index.ts'
 import type { DistributionKey } from '../metrics/aggregate.ts'
 import { hasObjectives } from '../metrics/objectives.ts'
-import { mergedHistogram, type BenchPoint, type BenchResult, type RunResult, type TimelinePoint } from '../result.ts'
+import {
+  distinctProblems,
+  mergedHistogram,
+  type BenchPoint,
+  type BenchResult,
+  type RunResult,
+  type TimelinePoint,
+} from '../result.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 import { describeObjectives, lengthLabels, serverFigures, verdictLine } from './text-report.ts'
 
@@ -475,7 +482,7 @@ function clientTable(result: BenchResult): Section {
 }
 
 function notesOf(result: BenchResult, runs: readonly RunResult[]): Section {
-  const notes = [...new Set([...result.notes, ...runs.flatMap((run) => [...run.problems, ...run.warnings])])]
+  const notes = [...new Set([...result.notes, ...distinctProblems(runs), ...runs.flatMap((run) => run.warnings)])]
   return { kind: 'prose', title: 'Notes', paragraphs: notes.length === 0 ? ['None.'] : notes }
 }
 

@@ -1,4 +1,4 @@
-import type { BenchPoint, BenchResult, RunResult } from '../result.ts'
+import { distinctProblems, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
 import { hasObjectives, type Objectives } from '../metrics/objectives.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 
@@ -206,8 +206,7 @@ function warningLines(result: BenchResult, runs: readonly RunResult[]): string[]
 
 /** One sentence for people and logs; the exit code says the same. */
 export function verdictLine(result: BenchResult): string {
-  const problems = [...new Set(result.points.flatMap((point) => point.runs).flatMap((run) => run.problems))]
-  if (!result.valid) return `INVALID: ${problems.join(' ')}`
+  if (!result.valid) return `INVALID: ${distinctProblems(result.points.flatMap((point) => point.runs)).join(' ')}`
   const target = showPercent(result.attainmentTarget)
   if (result.sloHeld === null) return 'Measured; no objectives were stated.'
   return result.sloHeld

@@ -1,0 +1,59 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import path from 'node:path'
+
+export const repository = path.resolve(import.meta.dirname, '../..')
+
+/** A mock in a process of its own, as its users run it. */
+export async function startMockProcess(args: readonly string[]): Promise<{ url: string; close: () => Promise<void> }> {
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'mock', '--port', '0', ...args], {
+    cwd: repository,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', (text: Buffer) => {
+      const found = /http:\S+\/v1/.exec(text.toString())
+      if (found !== null) resolve(found[0])
+    })
+    child.once('exit', (code) => reject(new Error(`The mock ended with exit code ${code}.`)))
+  })
+  return { url, close: () => stop(child) }
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.removeAllListeners('exit')
+    child.once('exit', () => resolve())
+    child.kill('SIGINT')
+  })
+}
+
+export interface Finished {
+  readonly code: number
+  readonly output: string
+  /** User and system time of the process and all that it waited for, seconds. */
+  readonly cpuS: number
+}
+
+/** Runs a command to its end and tells its CPU time, as the shell's `time` sees it. */
+export function runTimed(command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  const script = 'TIMEFORMAT="CPU %U %S"; time "$@"'
+  const child = spawn('bash', ['-c', script, 'bash', ...command], {
+    cwd: repository,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()))
+  child.stderr.on('data', (text: Buffer) => (output += text.toString()))
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      const times = [...output.matchAll(/CPU ([\d.]+) ([\d.]+)/g)].at(-1)
+      resolve({ code: code ?? 1, output, cpuS: Number(times?.[1] ?? 0) + Number(times?.[2] ?? 0) })
+    })
+  })
+}
+
+/** `tokenmill bench` with these arguments. */
+export function runBenchCommand(args: readonly string[]): Promise<Finished> {
+  return runTimed([process.execPath, 'src/cli/main.ts', 'bench', ...args, '--quiet', '--energy', 'none'])
+}
