@@ -52,6 +52,6 @@ export function story(random: Random): Sample {
     task: 'stories',
     key: `story:${text}`,
     turns: [{ user: fill(request, slots), answer: text }],
-    check: { kind: 'contains', text: named ? animal : '.' },
+    check: { kind: 'facts', facts: [named ? animal : '.'] },
   }
 }
