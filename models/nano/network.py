@@ -14,10 +14,10 @@ import torch.nn.functional as F
 @dataclass(frozen=True)
 class Shape:
     vocabulary: int = 2048
-    width: int = 192
+    width: int = 128
     layers: int = 5
-    heads: int = 6
-    kv_heads: int = 3
+    heads: int = 4
+    kv_heads: int = 2
     feed_forward: int = 384
     context: int = 2048
     rope_base: float = 10_000.0

@@ -13,25 +13,25 @@ import { unitConversion } from './units.ts'
 
 /** Every task with its share of the training data. */
 export const tasks: readonly (readonly [Task, number])[] = [
-  [addition2, 10],
-  [subtraction2, 10],
+  [addition2, 12],
+  [subtraction2, 12],
   [multiplication, 4],
   [division, 3],
   [arithmetic3, 8],
   [wordProblem, 3],
   [comparison, 4],
   [extreme, 2],
-  [(random) => sortNumbers(random, 4), 7],
+  [(random) => sortNumbers(random, 4), 10],
   [(random) => sortNumbers(random, pick(random, [3, 5, 6])), 4],
   [sortWords, 2],
   [counting, 1.5],
   [wordOperation, 3],
   [listOperation, 3],
-  [repetition, 4],
+  [repetition, 7],
   [knownSequence, 0.3],
   [unitConversion, 4],
-  [extraction, 9],
-  [toolSelection, 10],
+  [extraction, 11],
+  [toolSelection, 12],
   [parallelCalls, 1.5],
   [recall, 4],
   [chainedSums, 2],
@@ -86,7 +86,7 @@ export function systemMessage(random: Random): string | undefined {
 }
 
 /**
- * A training dialogue. Half hold one sample; the others hold up to `most` unrelated ones in a row, so that
+ * A training dialogue. More than half hold one sample; the others hold up to `most` unrelated ones in a row, so that
  * the model sees later positions and learns to look at the turn that counts.
  */
 export function trainingConversation(random: Random, most: number): Conversation {
@@ -94,7 +94,7 @@ export function trainingConversation(random: Random, most: number): Conversation
   const system = systemMessage(random)
   const tools = [...(first.tools ?? [])]
   const turns = [...first.turns]
-  const count = random() < 0.5 ? 1 : integer(random, 2, most)
+  const count = random() < 0.6 ? 1 : integer(random, 2, most)
   for (let at = 1; at < count; at++) {
     const next = drawTrained(random)
     // A dialogue has one set of tools, and without tools a wish for one is refused: do not mix the two.
