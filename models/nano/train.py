@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 
 from export import write_gguf
 from network import Network, Shape
-from vocabulary import train_tokenizer
+from vocabulary import tokenizer_cases, train_tokenizer
 
 LONGEST = 1024
 LENGTH_STEP = 16
@@ -118,8 +118,10 @@ class Muon:
 
 
 def rate_at(progress: float, step: int) -> float:
-    """Warm up over 60 steps, hold, then fall linearly to zero over the last 60 % of the time."""
-    return min(1.0, step / 60) * min(1.0, max(0.0, 1 - progress) / 0.6)
+    """Warm up over 60 steps, full for a fifth of the time; then a third of it, falling linearly to zero."""
+    if progress < 0.2:
+        return min(1.0, step / 60)
+    return 0.35 * min(1.0, step / 60) * (1 - progress) / 0.8
 
 
 @torch.no_grad()
@@ -153,6 +155,7 @@ def main() -> None:
     arguments.add_argument("--embedding-rate", type=float, default=0.004)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--resume", type=float, default=0.0, help="go on from the weights in --out at this share of the time")
     arguments.add_argument("--eager", action="store_true", help="without torch.compile")
     options = arguments.parse_args()
     torch.manual_seed(options.seed)
@@ -164,6 +167,7 @@ def main() -> None:
     lines = read_lines(options.data)
     tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), shape.vocabulary)
     tokenizer.save(str(options.out / "tokenizer.json"))
+    (options.out / "tokenizer-cases.json").write_text(json.dumps(tokenizer_cases(tokenizer), ensure_ascii=True, indent=1) + "\n")
     data = encode(tokenizer, lines)
     held_out = read_lines(options.held_out)
     total = sum(len(tokens) for tokens, _ in data)
@@ -171,6 +175,8 @@ def main() -> None:
     print(f"{len(data)} dialogues, {total} tokens, {learned} learned; prepared in {time.time() - started:.0f} s", flush=True)
 
     network = Network(shape)
+    if options.resume > 0:
+        network.load_state_dict(torch.load(options.out / "weights.pt"))
     print(f"{sum(parameter.numel() for parameter in network.parameters())} parameters", flush=True)
     hidden = [parameter for name, parameter in network.named_parameters() if parameter.dim() == 2 and "token_embd" not in name]
     others = [parameter for name, parameter in network.named_parameters() if parameter.dim() < 2 or "token_embd" in name]
@@ -180,9 +186,9 @@ def main() -> None:
         for block in network.blk:
             block.compile(dynamic=True)
 
-    started, step, seen, smooth, milestone = time.time(), 0, 0, 0.0, 0.2
+    started, step, seen, smooth, milestone = time.time(), 0, 0, 0.0, options.resume + 0.2
     def progress_now() -> float:
-        return (time.time() - started) / (60 * options.minutes)
+        return options.resume + (time.time() - started) / (60 * options.minutes)
 
     for tokens, learned_here in batches(data, options.seed, lambda: SHORT if progress_now() < SHORT_SHARE else LONGEST):
         progress = progress_now()

@@ -32,3 +32,28 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+# Texts whose tokens are written beside the model, so that a test can hold libllama to the same ones.
+CASES = (
+    "What is goodput?",
+    "47 + 38 = 85.",
+    "1234567890",
+    "  two  spaces, a tab\tand\n\nnew lines \n",
+    'Extract name and age as JSON: {"name": "Ana", "age": 34}',
+    "don't, I'll, we've, IT'S",
+    "Grüße aus Zürich: 3 € für Müsli",
+    "日本語のテキスト and emoji 🚀👩‍🚀",
+    "кириллица, ελληνικά, עברית, العربية",
+    "a\u0301 combining, zero\u200bwidth, \u00a0no-break",
+    "x\u0000y\u0001 control",
+    "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
+    '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+    "<tools>\nf(x: string): Do it\n</tools><tool_response>\n3\n</tool_response><|endoftext|>",
+    "snake_case camelCase SCREAMING-KEBAB https://example.org/a?b=c#d",
+    "",
+)
+
+
+def tokenizer_cases(tokenizer: Tokenizer) -> list[dict]:
+    return [{"text": text, "tokens": tokenizer.encode(text, add_special_tokens=False).ids} for text in CASES]
