@@ -40,7 +40,7 @@ export function loadModel(
   onProgress: (progress: number) => void,
 ): LlamaModel {
   const { llama } = library
-  const type = koffi.pointer(koffi.proto('bool tokenmill_load_progress(float progress, void *user)'))
+  const type = koffi.pointer(koffi.proto('bool', ['float', 'void *']))
   const callback = koffi.register((progress: number) => {
     onProgress(progress)
     return true

@@ -19,7 +19,7 @@ export function attachThreadpool({ ggml, llama }: NativeLibrary, context: Pointe
   params.setInt32(cpuMaskBytes, threads, true)
   params.setInt32(cpuMaskBytes + 4, 0, true)
   params.setUint32(cpuMaskBytes + 8, 50, true)
-  const type = koffi.proto('void *tokenmill_threadpool_new(void *params)')
+  const type = koffi.proto('void *', ['void *'])
   const pool = koffi.call(create, type, new Uint8Array(params.buffer)) as Pointer
   if (pool !== null) call(llama['llama_attach_threadpool'], context, pool, pool)
 }
