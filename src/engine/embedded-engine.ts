@@ -94,8 +94,9 @@ export class EmbeddedEngine implements Engine {
     }
   }
 
-  ready(signal: AbortSignal): Promise<void> {
-    return this.#process.acquire(signal)
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#process.acquire(signal)
+    this.#unloadWhenIdle()
   }
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
@@ -199,8 +200,13 @@ export class EmbeddedEngine implements Engine {
 
   #close(key: number): void {
     this.#requests.delete(key)
+    this.#unloadWhenIdle()
+  }
+
+  #unloadWhenIdle(): void {
     const { idleUnloadMs } = this.#config.options
     if (this.#requests.size > 0 || idleUnloadMs === undefined) return
+    this.#cancelIdleUnload?.()
     this.#cancelIdleUnload = this.#clock.schedule(idleUnloadMs, () => this.#process.unload())
   }
 

@@ -82,10 +82,17 @@ export class EngineProcess {
     while (this.#state !== 'ready') {
       if (signal.aborted) throw cancelled(signal)
       if (this.#state === 'closed') throw new TokenmillError('unavailable', 'The engine is closed.')
+      if (this.#failedStarts >= hopelessStarts) throw this.#down()
       if (this.#state === 'unavailable') throw this.#failure ?? new TokenmillError('unavailable', 'The engine is down.')
       await this.#change(signal)
     }
     if (signal.aborted) throw cancelled(signal)
+  }
+
+  /** After some failed starts in a row nobody waits any longer; starting goes on, ever more slowly. */
+  #down(): TokenmillError {
+    const text = `The engine's process has failed to start ${this.#failedStarts} times in a row; it will be tried again.`
+    return new TokenmillError('unavailable', text, { retryAfterMs: backoffMs(this.#failedStarts) }, this.#failure)
   }
 
   /** Messages to a process that is gone are dropped: `onDown` has told already. */
@@ -148,8 +155,7 @@ export class EngineProcess {
     this.#failedStarts += 1
     this.#enter('restarting')
     if (this.#failedStarts === 1) return this.start()
-    const delayMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** (this.#failedStarts - 2))
-    this.#cancelRestart = this.#clock.schedule(delayMs, () => this.start())
+    this.#cancelRestart = this.#clock.schedule(backoffMs(this.#failedStarts), () => this.start())
   }
 
   #stop(state: 'unloaded' | 'closed'): void {
@@ -178,8 +184,12 @@ export class EngineProcess {
   }
 }
 
-const firstBackoffMs = 100
-const longestBackoffMs = 30_000
+const hopelessStarts = 3
+
+/** 100 ms before the second try, then twice as long each time, up to half a minute. */
+function backoffMs(failedStarts: number): number {
+  return Math.min(30_000, 100 * 2 ** Math.max(0, failedStarts - 2))
+}
 
 export function cancelled(signal: AbortSignal): TokenmillError {
   if (signal.reason instanceof TokenmillError) return signal.reason
