@@ -21,10 +21,11 @@ export const engineOptions = defineOptions({
   },
   slots: {
     schema: count.max(256),
-    default: 16,
+    default: 24,
     value: '<count>',
     help: 'Sequences computed at once',
-    reason: 'decoding 16 sequences costs some three times a single one; libllama allows 256',
+    reason:
+      'decoding 16 sequences costs some three times a single one, and a few more places let arrivals in beside them; libllama allows 256',
   },
   kvLayout: {
     schema: z.enum(['streams', 'unified']),

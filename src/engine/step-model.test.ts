@@ -9,7 +9,8 @@ function train(model: StepModel, steps: number, factor = 1): void {
   for (let step = 0; step < steps; step += 1) {
     const decoding = Math.floor(random() * 17)
     const prefill = random() < 0.5 ? 0 : Math.floor(16 + random() * 300)
-    const ms = 4 + 1.5 * decoding + (prefill > 0 ? 10 + 0.8 * prefill : 0)
+    if (decoding + prefill === 0) continue
+    const ms = (decoding > 0 ? 4 + 1.5 * decoding : 0) + (prefill > 0 ? 10 + 0.8 * prefill : 0)
     model.observe(decoding, prefill, factor * ms * (0.95 + random() * 0.1))
   }
 }
