@@ -20,7 +20,7 @@ export interface AnswerReader {
   readonly stop: readonly string[]
   /** What a chat's answer may be made of. */
   readonly answer: AnswerShape | undefined
-  /** Special tokens that the parser wants to see. */
+  /** Special tokens whose text is wanted: by the parser, or to stop at it. */
   readonly shownTexts: readonly string[]
   read(event: LoopEvent): Iterable<GenerationEvent>
 }
@@ -48,7 +48,8 @@ export function createAnswerReader(
     addSpecialTokens: rendered?.addSpecialTokens ?? true,
     stop: rendered?.stop ?? [],
     answer: rendered?.answer,
-    shownTexts: rendered?.specialTexts ?? [],
+    // The end of a turn may be a control token; it is matched by its text, and never emitted.
+    shownTexts: rendered === undefined ? [] : [...rendered.specialTexts, ...rendered.stop],
     *read(event) {
       switch (event.type) {
         case 'prefilled': {

@@ -205,8 +205,8 @@ export class EmbeddedEngine implements Engine {
 
   #unloadWhenIdle(): void {
     const { idleUnloadMs } = this.#config.options
-    if (this.#requests.size > 0 || idleUnloadMs === undefined) return
     this.#cancelIdleUnload?.()
+    if (this.#requests.size + this.#calls.size > 0 || idleUnloadMs === undefined) return
     this.#cancelIdleUnload = this.#clock.schedule(idleUnloadMs, () => this.#process.unload())
   }
 
@@ -230,6 +230,7 @@ export class EmbeddedEngine implements Engine {
 
   async #call(toMessage: (call: number) => ToChild, signal: AbortSignal): Promise<readonly number[] | string> {
     await this.#process.acquire(signal)
+    this.#cancelIdleUnload?.()
     const call = (this.#keys += 1)
     const reply = Promise.withResolvers<readonly number[] | string>()
     const abort = () => reply.reject(cancelled(signal))
@@ -241,6 +242,7 @@ export class EmbeddedEngine implements Engine {
     } finally {
       signal.removeEventListener('abort', abort)
       this.#calls.delete(call)
+      this.#unloadWhenIdle()
     }
   }
 }

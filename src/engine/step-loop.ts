@@ -230,7 +230,8 @@ export class StepLoop {
   #draw(sequence: Sequence, row: number): number | undefined {
     const { job } = sequence.group
     try {
-      const seed = (job.sampling.seed + sequence.index) >>> 0
+      // All ones would mean a random seed to libllama.
+      const seed = (job.sampling.seed + sequence.index) % 0xffff_ffff
       sequence.sampler ??= this.#backend.createSampler({ ...job.sampling, seed, prompt: job.prompt })
       return sequence.sampler.sample(row)
     } catch (error) {

@@ -1,4 +1,6 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -159,7 +161,7 @@ describe('The embedded engine', { timeout: 60_000 }, () => {
   it('fails the running requests when its process is killed, and serves the next', async () => {
     const fragile = open()
     await fragile.ready(never())
-    const children = childrenOfThisProcess()
+    const children = enginesOf(process.pid)
     const running = fragile.generate(createRequest({ model, maxTokens: 900, ignoreEos: true }), never())
     const reading = async () => {
       for await (const event of running) if (event.type === 'prefilled') process.kill(Math.max(...children), 'SIGKILL')
@@ -167,6 +169,25 @@ describe('The embedded engine', { timeout: 60_000 }, () => {
     expect(await failureOf(reading())).toMatchObject({ code: 'engine_failed' })
     expect(textOf(await run({ ignoreEos: true }, fragile))).toBe(textOf(await run({ ignoreEos: true })))
     await fragile.close()
+  })
+
+  it('ends its process with the process that made it, however that ends', async () => {
+    const face = path.resolve(import.meta.dirname, '../../src/engine/index.ts')
+    const core = path.resolve(import.meta.dirname, '../../src/core/index.ts')
+    const script = `
+      const { createEmbeddedEngine, engineOptions } = await import(${JSON.stringify(face)})
+      const { defaultValues } = await import(${JSON.stringify(core)})
+      const options = { ...defaultValues(engineOptions), slots: 1, ctx: 256 }
+      const engine = createEmbeddedEngine({ path: ${JSON.stringify(modelPath)}, name: 'tiny' }, options)
+      await engine.ready(new AbortController().signal)
+      process.stdout.write('ready')
+      setInterval(() => {}, 1000)`
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(parent.stdout, 'data')
+    const [child = 0] = enginesOf(parent.pid ?? 0)
+    expect(child).toBeGreaterThan(0)
+    parent.kill('SIGKILL')
+    await until(() => !isAlive(child))
   })
 
   it('unloads when idle and loads again for the next request', async () => {
@@ -200,11 +221,20 @@ describe('The embedded engine', { timeout: 60_000 }, () => {
   }
 })
 
-/** Process ids of this process's engines: the newest has the largest. */
-function childrenOfThisProcess(): number[] {
+/** Ids of the engine processes that this process made: the newest has the largest. */
+function enginesOf(parent: number): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args=']).toString().split('\n')
   return lines
     .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
-    .filter((match) => Number(match?.[2]) === process.pid && (match?.[3] ?? '').includes('engine/process'))
+    .filter((match) => Number(match?.[2]) === parent && (match?.[3] ?? '').includes('engine/process'))
     .map((match) => Number(match?.[1]))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A dead process whose parent has not looked is not alive.
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+  } catch {
+    return false
+  }
 }

@@ -66,7 +66,7 @@ describe('The embedded engine, given a hostile file', { timeout: 120_000 }, () =
   })
 
   it('survives files cut anywhere', async () => {
-    for (const share of [0, 0.001, 0.02, 0.3, 0.9, 0.9999]) {
+    for (const share of [0, 0.001, 0.3, 0.9999]) {
       const result = await serve('cut.gguf', whole.subarray(0, Math.floor(whole.length * share)))
       expect(result, `cut at ${share}`).toBeInstanceOf(TokenmillError)
     }
@@ -75,7 +75,7 @@ describe('The embedded engine, given a hostile file', { timeout: 120_000 }, () =
   it('survives headers with flipped bytes: an error, or tokens', async () => {
     const random = createRandom(11)
     const headerBytes = whole.indexOf('token_embd.weight') + 2000
-    for (let round = 0; round < 12; round += 1) {
+    for (let round = 0; round < 6; round += 1) {
       const bytes = Buffer.from(whole)
       for (let flip = 0; flip < 4; flip += 1) bytes[Math.floor(random() * headerBytes)] = Math.floor(random() * 256)
       const result = await serve('flipped.gguf', bytes)
