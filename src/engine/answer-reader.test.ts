@@ -5,9 +5,9 @@ import { createAnswerReader } from './answer-reader.ts'
 import type { LoopEvent } from './messages.ts'
 
 const template =
-  "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}" +
-  "{% if tools %}<tools>{{ tools | tojson }}</tools> <tool_call>{\"name\": …}</tool_call>{% endif %}" +
-  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+  '{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}' +
+  '{% if tools %}<tools>{{ tools | tojson }}</tools> <tool_call>{"name": …}</tool_call>{% endif %}' +
+  '{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
 const format = createChatFormat({ chatTemplate: template, bosToken: '<s>', eosToken: '</s>' })
 
 const chat: ChatInput = {

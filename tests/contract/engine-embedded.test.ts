@@ -182,7 +182,9 @@ describe('The embedded engine', { timeout: 60_000 }, () => {
       await engine.ready(new AbortController().signal)
       process.stdout.write('ready')
       setInterval(() => {}, 1000)`
-    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await once(parent.stdout, 'data')
     const [child = 0] = enginesOf(parent.pid ?? 0)
     expect(child).toBeGreaterThan(0)
