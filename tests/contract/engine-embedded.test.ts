@@ -47,7 +47,7 @@ afterAll(async () => {
 
 describeEngineContract('The embedded engine', () => ({ engine, model, contextTokens: 1024 }))
 
-describe('The embedded engine', { timeout: 60_000 }, () => {
+describe('The embedded engine', { timeout: 120_000 }, () => {
   const run = (changes: Parameters<typeof createRequest>[0], on = engine) =>
     collect(on.generate(createRequest({ model, ...changes }), never()))
 

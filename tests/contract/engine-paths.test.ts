@@ -84,7 +84,7 @@ function expectSameTokens(actual: readonly TokenLogprobs[], expected: readonly T
   expect(compared).toBeGreaterThan(8)
 }
 
-describe('A request gives the tokens it gives alone', { timeout: 60_000 }, () => {
+describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () => {
   for (const kvLayout of ['streams', 'unified'] as const) {
     describe(`with KV layout '${kvLayout}'`, () => {
       it('when its prefix is computed by a request that runs at the same time', async () => {
