@@ -165,8 +165,11 @@ def main() -> None:
     started = time.time()
     shape = Shape()
     lines = read_lines(options.data)
-    tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), shape.vocabulary)
-    tokenizer.save(str(options.out / "tokenizer.json"))
+    if options.resume > 0:
+        tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
+    else:
+        tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), shape.vocabulary)
+        tokenizer.save(str(options.out / "tokenizer.json"))
     (options.out / "tokenizer-cases.json").write_text(json.dumps(tokenizer_cases(tokenizer), ensure_ascii=True, indent=1) + "\n")
     data = encode(tokenizer, lines)
     held_out = read_lines(options.held_out)

@@ -46,14 +46,21 @@ CASES = (
     "日本語のテキスト and emoji 🚀👩‍🚀",
     "кириллица, ελληνικά, עברית, العربية",
     "a\u0301 combining, zero\u200bwidth, \u00a0no-break",
-    "x\u0000y\u0001 control",
-    "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
+    "x\u0001y\u007f control",
     '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
-    "<tools>\nf(x: string): Do it\n</tools><tool_response>\n3\n</tool_response><|endoftext|>",
+    "<tools>\nf(x: string): Do it\n</tools><tool_response>\n3\n</tool_response>",
     "snake_case camelCase SCREAMING-KEBAB https://example.org/a?b=c#d",
     "",
 )
 
 
 def tokenizer_cases(tokenizer: Tokenizer) -> list[dict]:
-    return [{"text": text, "tokens": tokenizer.encode(text, add_special_tokens=False).ids} for text in CASES]
+    """Each text by itself, and as the message that opens a dialogue."""
+    return [
+        {"text": text, "chat": chat, "tokens": tokenizer.encode(rendered, add_special_tokens=False).ids}
+        for text in CASES
+        for chat, rendered in (
+            (False, text),
+            (True, f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"),
+        )
+    ]

@@ -38,22 +38,26 @@ interface ApiMessage {
   readonly tool_calls?: readonly { readonly function: { readonly name: string; readonly arguments: string } }[]
 }
 
-/** Natural-log probabilities of the text's tokens from the character `from` on, given all before. */
-export async function logprobsFrom({ url, model }: Endpoint, text: string, from: number): Promise<number[]> {
-  const request = { model, prompt: text, echo: true, logprobs: 0, max_tokens: 0, temperature: 0 }
-  const { choices } = (await post(`${url}/v1/completions`, request)) as {
-    choices: readonly {
-      readonly logprobs: {
-        readonly token_logprobs: readonly (number | null)[]
-        readonly text_offset: readonly number[]
-      }
-    }[]
-  }
-  const logprobs = choices[0]?.logprobs
+/** Natural-log probabilities of an answer's tokens, given the dialogue before it. */
+export async function logprobsOf(
+  { url, model }: Endpoint,
+  request: { readonly messages: readonly Message[]; readonly tools?: readonly unknown[] },
+  answer: string,
+): Promise<readonly number[]> {
+  // As tokens: in a text, the marks of the chat template would be read as plain characters.
+  const tokenize = async (body: object) =>
+    (await post(`${url}/tokenize`, { model, ...body })) as { readonly tokens: readonly number[] }
+  const [dialogue, said] = [await tokenize(request), await tokenize({ prompt: answer, add_special_tokens: false })]
+  const { choices } = (await post(`${url}/v1/completions`, {
+    model,
+    prompt: [...dialogue.tokens, ...said.tokens],
+    echo: true,
+    logprobs: 0,
+    max_tokens: 0,
+  })) as { choices: readonly { readonly logprobs?: { readonly token_logprobs: readonly (number | null)[] } }[] }
+  const logprobs = choices[0]?.logprobs?.token_logprobs.slice(-said.tokens.length)
   if (logprobs === undefined) throw new TypeError(`${url} gives no log-probabilities of a prompt.`)
-  return logprobs.token_logprobs.filter(
-    (value, at): value is number => value !== null && (logprobs.text_offset[at] ?? 0) >= from,
-  )
+  return logprobs.filter((value) => value !== null)
 }
 
 async function post(url: string, body: unknown): Promise<unknown> {

@@ -2,7 +2,7 @@ import { createRandom } from '../../../src/core/index.ts'
 import { drawSample, systemMessage, tasks } from '../corpus/conversation.ts'
 import type { Sample } from '../corpus/sample.ts'
 import { renderChat } from '../chat-text.ts'
-import { ask, logprobsFrom, type Endpoint } from './endpoint.ts'
+import { ask, logprobsOf, type Endpoint } from './endpoint.ts'
 import { conclusionOf, isRight } from './judge.ts'
 import { requestOf } from './messages.ts'
 import { majority } from './statistics.ts'
@@ -83,9 +83,8 @@ export async function countByVote(
 /** exp of the mean negative log-probability of the right answers' tokens, given their dialogues. */
 export async function perplexity(endpoint: Endpoint, problems: readonly Problem[]): Promise<number> {
   const rows = await inParallel(problems, ({ sample, system }) => {
-    const parts = renderChat({ task: sample.task, system, tools: sample.tools ?? [], turns: sample.turns })
-    const text = parts.join('')
-    return logprobsFrom(endpoint, text, text.length - (parts.at(-1) ?? '').length)
+    const last = renderChat({ task: sample.task, system, tools: sample.tools ?? [], turns: sample.turns }).at(-1) ?? ''
+    return logprobsOf(endpoint, requestOf(sample, system), last.replace(/<\|im_end\|>$/, ''))
   })
   const logprobs = rows.flat()
   return Math.exp(-logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length)
