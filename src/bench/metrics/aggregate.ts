@@ -213,8 +213,9 @@ export class RunAggregate {
     if (record.outputTokensFrom === 'usage') usage.fromUsage += 1
     else if (record.outputTokensFrom === 'tokenizer') usage.fromTokenizer += 1
     else usage.fromChunks += 1
-    // More chunks than tokens, or tokens of less than one character on average, cannot both be right.
-    const tooMany = record.outputTokens > record.outputChars && record.outputChars > 0
+    // More chunks than tokens, or far more tokens than characters, cannot both be right. Byte tokens of small
+    // vocabularies need some room: several make one character.
+    const tooMany = record.outputTokens > mostTokensPerChar * record.outputChars && record.outputChars > 0
     if (record.outputTokensFrom === 'usage' && (record.outputTokens < record.chunksMs.length || tooMany))
       usage.suspect += 1
     if (record.promptTokens === undefined) return
@@ -225,6 +226,8 @@ export class RunAggregate {
     usage.cachedTokens += record.cachedTokens
   }
 }
+
+const mostTokensPerChar = 1.5
 
 /** Different failure messages that are kept; the counts of outcomes are complete anyway. */
 const maximumMessages = 50
