@@ -239,6 +239,19 @@ describe('Fleet.dispatch()', () => {
     expect(replica('a').breaker.state).toBe('closed')
   })
 
+  it('waits for the end of a trial by looking now and then, not in a circle', async () => {
+    const { fleet, clock, replica } = build({ m: ['a', 'b'] })
+    for (let failures = 0; failures < 3; failures += 1) replica('b').acquire()(fail('upstream_failed'))
+    await clock.advance(5000)
+    const trial = replica('b').acquire()
+    for (let failures = 0; failures < 2; failures += 1) replica('a').acquire()(fail('upstream_failed'))
+    // Its failure ejects a; b is on trial and may be free at any moment: time has to pass meanwhile.
+    const refused = outcome(fleet.dispatch(request(), never, () => Promise.reject(fail('upstream_failed'))))
+    await clock.advance(3000)
+    expect(await refused).toMatchObject({ code: 'unavailable' })
+    trial(undefined)
+  })
+
   it('lets load grow by no more than the retry budget while everything fails', async () => {
     const { clock, replica, ...rest } = build({ m: ['a', 'b', 'c'] })
     const [route] = rest.routes

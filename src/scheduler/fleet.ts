@@ -147,7 +147,7 @@ export class Fleet {
       const delayMs =
         able.length > 0
           ? backoffMs * (0.5 + this.#random())
-          : Math.min(...capable.map((replica) => replica.absence()?.againInMs ?? Infinity))
+          : Math.max(minWaitMs, Math.min(...capable.map((replica) => replica.absence()?.againInMs ?? Infinity)))
       if (!again || this.#clock.now() + delayMs > waitUntilMs) return undefined
       await this.#wait(delayMs, trial.signal)
       waited = true
@@ -230,6 +230,9 @@ export class Fleet {
 
 /** Before the one replica that there is gets the same request again; half to one and a half times this. */
 const backoffMs = 100
+
+/** A replica on trial may be free at any moment: looked at this often, not in a circle. */
+const minWaitMs = 20
 
 /** Another replica may do better. Everything else is the request's own fault, the client's leaving, or time over. */
 const mendable: ReadonlySet<ErrorCode> = new Set([
