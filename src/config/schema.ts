@@ -58,7 +58,6 @@ export const engineKinds = [
   'trtllm',
   'llama-server',
   'tokenmill',
-  'triton',
   'embedded',
 ] as const
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { TokenmillError, type Clock, type OptionTable, type OptionValues, type Random } from '../core/index.ts'
+import type { Clock, OptionTable, OptionValues, Random } from '../core/index.ts'
 import type { EndpointConfig, LoadedConfig, ModelConfig } from '../config/index.ts'
 import { createEmbeddedEngine } from '../engine/index.ts'
 import { engineOptions } from '../engine/options.ts'
@@ -182,12 +182,6 @@ export class FleetModels {
       // It loads in the background; until then its status says so.
       engine.ready(new AbortController().signal).catch(() => undefined)
       return engine
-    }
-    if (endpoint.engine === 'triton') {
-      throw new TokenmillError(
-        'startup',
-        `The model '${model.name}' names a Triton endpoint; this build has no adapter for it.`,
-      )
     }
     return new OpenAiEngine(this.#settings(model, endpoint, endpoint.engine), this.#clock)
   }

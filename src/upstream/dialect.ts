@@ -16,7 +16,7 @@ export interface EngineLoad {
  * common stands in openai-engine.ts.
  */
 export interface Dialect {
-  readonly kind: Exclude<EngineKind, 'auto' | 'triton'>
+  readonly kind: Exclude<EngineKind, 'auto'>
   /** Paths by operation. What is not listed is never asked for. */
   readonly paths: Readonly<Partial<Record<RelayOperation, string>>>
   /** Asked for health; undefined where there is nothing cheap to ask: then only traffic tells. */

@@ -1,4 +1,4 @@
-import { toTokenmillError, type Clock, type TokenmillError } from '../core/index.ts'
+import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
 import type { EngineModel } from '../inference/index.ts'
 import { detectDialect, listModels } from './detect.ts'
 import { noLoad, type Dialect, type EngineLoad } from './dialect.ts'
@@ -76,7 +76,7 @@ export class EndpointWatch {
       this.#good()
     } catch (error) {
       if (this.#stop.signal.aborted) return
-      this.#bad(toTokenmillError(error))
+      this.#bad(signal.aborted ? this.#late() : toTokenmillError(error))
     }
     this.#cancelNext = this.#clock.schedule(this.#nextDelayMs(), () => void this.#check())
   }
@@ -109,6 +109,11 @@ export class EndpointWatch {
     this.#metricsPath = undefined
   }
 
+  #late(): TokenmillError {
+    const message = `The endpoint ${this.#http.name} did not answer a check within ${this.#limits.probeTimeoutMs} ms.`
+    return new TokenmillError('upstream_timeout', message)
+  }
+
   #good(): void {
     this.#failures = 0
     this.lastError = undefined
@@ -119,6 +124,9 @@ export class EndpointWatch {
   #bad(error: TokenmillError): void {
     this.#failures += 1
     this.#healthDueMs = 0
+    // At the start, slow is not down: it may be this machine that is busy.
+    const patient = this.state === 'loading' && isTimeout(error) && this.#failures < this.#limits.unhealthyAfter
+    if (patient) return
     this.lastError = error
     if (this.state === 'loading' || this.#failures >= this.#limits.unhealthyAfter) this.state = 'unavailable'
     for (const waiting of this.#waiting.splice(0)) waiting(error)
@@ -126,9 +134,18 @@ export class EndpointWatch {
 
   /** Up to a tenth earlier or later would be jitter; here the answer's own time spreads the checks enough. */
   #nextDelayMs(): number {
+    // Nobody can use it before its first check.
+    if (this.state === 'loading') return firstChecksMs
     const hasLoad = this.#metricsPath !== undefined
     return hasLoad
       ? Math.min(this.#limits.scrapeIntervalMs, this.#limits.probeIntervalMs)
       : this.#limits.probeIntervalMs
   }
+}
+
+/** Between checks until the first has ended one way or the other. */
+const firstChecksMs = 100
+
+function isTimeout({ code }: TokenmillError): boolean {
+  return code === 'upstream_timeout'
 }

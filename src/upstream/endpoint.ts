@@ -2,7 +2,7 @@ import type { OptionValues } from '../core/index.ts'
 import type { upstreamOptions } from './options.ts'
 
 /** The kinds of remote engine. `auto` asks the endpoint what it is. */
-export type EngineKind = 'auto' | 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llama-server' | 'tokenmill' | 'triton'
+export type EngineKind = 'auto' | 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llama-server' | 'tokenmill'
 
 export type UpstreamLimits = OptionValues<typeof upstreamOptions>
 

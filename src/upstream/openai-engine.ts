@@ -41,7 +41,6 @@ export class OpenAiEngine implements Engine {
   #running = 0
 
   constructor(settings: EndpointSettings, clock: Clock = systemClock) {
-    if (settings.engine === 'triton') throw new TypeError('Triton has an adapter of its own.')
     this.#settings = settings
     this.#http = new EndpointHttp(settings)
     this.endpoint = this.#http.name

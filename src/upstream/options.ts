@@ -1,7 +1,9 @@
 import { z } from 'zod'
-import { defineOptions } from '../core/index.ts'
+import { defineOptions, parseDurationMs } from '../core/index.ts'
 
-const milliseconds = z.coerce.number().int().min(1).max(86_400_000)
+const milliseconds = z
+  .union([z.number(), z.string().transform((text) => parseDurationMs(text) ?? Number.NaN)])
+  .pipe(z.number({ error: 'must be a duration, such as 500ms or 30s' }).min(1).max(86_400_000))
 const bytes = z.coerce.number().int().min(1024)
 
 /** Limits and periods of everything that speaks to a remote engine. */
@@ -9,7 +11,7 @@ export const upstreamOptions = defineOptions({
   connectMs: {
     schema: milliseconds,
     default: 2_000,
-    value: '<ms>',
+    value: '<duration>',
     unit: 'ms',
     help: 'Most time to open a connection to an endpoint, TLS included',
     reason:
@@ -18,7 +20,7 @@ export const upstreamOptions = defineOptions({
   idleMs: {
     schema: milliseconds,
     default: 120_000,
-    value: '<ms>',
+    value: '<duration>',
     unit: 'ms',
     help: 'Longest silence of an endpoint within an answer',
     reason: 'a preempted sequence may wait for a minute for its KV blocks; a dead host must not hold a stream for ever',
@@ -26,7 +28,7 @@ export const upstreamOptions = defineOptions({
   keepAliveMs: {
     schema: milliseconds,
     default: 4_000,
-    value: '<ms>',
+    value: '<duration>',
     unit: 'ms',
     help: 'How long an idle connection to an endpoint is kept',
     reason:
@@ -43,15 +45,15 @@ export const upstreamOptions = defineOptions({
   probeIntervalMs: {
     schema: milliseconds,
     default: 2_000,
-    value: '<ms>',
+    value: '<duration>',
     unit: 'ms',
     help: 'Time between two health checks of an endpoint',
     reason: 'a dead replica is noticed by its own traffic first; the check is for idle ones and for coming back',
   },
   probeTimeoutMs: {
     schema: milliseconds,
-    default: 2_000,
-    value: '<ms>',
+    default: 5_000,
+    value: '<duration>',
     unit: 'ms',
     help: 'Longest wait for the answer of a health check or a metrics page',
     reason: 'a Python server under full load answers late, not never',
@@ -67,7 +69,7 @@ export const upstreamOptions = defineOptions({
   scrapeIntervalMs: {
     schema: milliseconds,
     default: 1_000,
-    value: '<ms>',
+    value: '<duration>',
     unit: 'ms',
     help: "Time between two readings of an endpoint's metrics",
     reason:
