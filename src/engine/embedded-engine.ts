@@ -1,6 +1,8 @@
 import { randomInt } from 'node:crypto'
 import { limitError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
 import type {
+  EmbeddingRequest,
+  EmbeddingResult,
   Engine,
   EngineModel,
   EngineStatus,
@@ -11,10 +13,20 @@ import type {
 import { createChatFormat, readGgufMetadata, type ChatFormat, type GgufMetadata } from '../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
+import { embedInPortions } from './embedding.ts'
 import { cancelled, EngineProcess } from './engine-process.ts'
 import { EventQueue } from './event-queue.ts'
 import { ConstraintCompiler } from './grammar/index.ts'
-import type { FromChild, JobRequest, LoadSpec, LoopEvent, LoopStatus, PromptInput, ToChild } from './messages.ts'
+import type {
+  EmbeddingReply,
+  FromChild,
+  JobRequest,
+  LoadSpec,
+  LoopEvent,
+  LoopStatus,
+  PromptInput,
+  ToChild,
+} from './messages.ts'
 import type { EngineOptionValues } from './options.ts'
 
 export interface EmbeddedEngineConfig {
@@ -42,7 +54,7 @@ export class EmbeddedEngine implements Engine {
   readonly #constraints: ConstraintCompiler
   #format: ChatFormat | undefined
   readonly #requests = new Map<number, EventQueue<LoopEvent>>()
-  readonly #calls = new Map<number, PromiseWithResolvers<readonly number[] | string>>()
+  readonly #calls = new Map<number, PromiseWithResolvers<CallValue>>()
   #keys = 0
   #status: LoopStatus = idle
   /** Totals of processes that are gone. */
@@ -141,6 +153,14 @@ export class EmbeddedEngine implements Engine {
     return (await this.#call((call) => ({ type: 'detokenize', call, tokens }), signal)) as string
   }
 
+  async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
+    this.#requireModel(request.model)
+    return await embedInPortions(request, async (inputs) => {
+      const reply = await this.#call((call) => ({ type: 'embed', call, inputs }), signal)
+      return reply as EmbeddingReply
+    })
+  }
+
   async close(): Promise<void> {
     this.#cancelIdleUnload?.()
     const error = new TokenmillError('cancelled', 'The engine is closed.')
@@ -217,7 +237,7 @@ export class EmbeddedEngine implements Engine {
     } else if (message.type === 'reply') {
       this.#calls.get(message.call)?.resolve(message.value)
     } else if (message.type === 'replyFailed') {
-      this.#calls.get(message.call)?.reject(new TokenmillError(message.code, message.message))
+      this.#calls.get(message.call)?.reject(new TokenmillError(message.code, message.message, message.details))
     }
   }
 
@@ -228,11 +248,11 @@ export class EmbeddedEngine implements Engine {
     for (const call of this.#calls.values()) call.reject(error)
   }
 
-  async #call(toMessage: (call: number) => ToChild, signal: AbortSignal): Promise<readonly number[] | string> {
+  async #call(toMessage: (call: number) => ToChild, signal: AbortSignal): Promise<CallValue> {
     await this.#process.acquire(signal)
     this.#cancelIdleUnload?.()
     const call = (this.#keys += 1)
-    const reply = Promise.withResolvers<readonly number[] | string>()
+    const reply = Promise.withResolvers<CallValue>()
     const abort = () => reply.reject(cancelled(signal))
     this.#calls.set(call, reply)
     signal.addEventListener('abort', abort, { once: true })
@@ -246,6 +266,8 @@ export class EmbeddedEngine implements Engine {
     }
   }
 }
+
+type CallValue = readonly number[] | string | EmbeddingReply
 
 const idle: LoopStatus = {
   running: 0,
@@ -297,6 +319,7 @@ function toLoadSpec({ modelPath, libraryFolder, cores, options }: EmbeddedEngine
     stepTargetMs,
     longestStepMs,
     samplingCandidates,
+    maxEmbeddingTokens,
   } = options
   return {
     modelPath,
@@ -312,5 +335,6 @@ function toLoadSpec({ modelPath, libraryFolder, cores, options }: EmbeddedEngine
     stepTargetMs,
     longestStepMs,
     samplingCandidates,
+    maxEmbeddingTokens,
   }
 }

@@ -25,6 +25,7 @@ export interface LoadSpec {
   readonly stepTargetMs: number | undefined
   readonly longestStepMs: number
   readonly samplingCandidates: number
+  readonly maxEmbeddingTokens: number
 }
 
 export type PromptInput =
@@ -50,6 +51,7 @@ export type ToChild =
       readonly parseSpecial: boolean
     }
   | { readonly type: 'detokenize'; readonly call: number; readonly tokens: readonly number[] }
+  | { readonly type: 'embed'; readonly call: number; readonly inputs: readonly (string | readonly number[])[] }
 
 /** A job before its texts are tokens. */
 export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens'> {
@@ -61,8 +63,19 @@ export type FromChild =
   | { readonly type: 'loaded'; readonly model: LoadedModelInfo }
   | { readonly type: 'loadFailed'; readonly message: string }
   | { readonly type: 'step'; readonly events: readonly LoopEvent[]; readonly status: LoopStatus }
-  | { readonly type: 'reply'; readonly call: number; readonly value: readonly number[] | string }
-  | { readonly type: 'replyFailed'; readonly call: number; readonly code: ErrorCode; readonly message: string }
+  | { readonly type: 'reply'; readonly call: number; readonly value: readonly number[] | string | EmbeddingReply }
+  | {
+      readonly type: 'replyFailed'
+      readonly call: number
+      readonly code: ErrorCode
+      readonly message: string
+      readonly details?: ErrorDetails
+    }
+
+export interface EmbeddingReply {
+  readonly vectors: readonly Float32Array[]
+  readonly tokens: number
+}
 
 export interface LoadedModelInfo {
   /** Most tokens of one sequence. */

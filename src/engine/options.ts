@@ -101,6 +101,14 @@ export const engineOptions = defineOptions({
     help: 'Most requests inside one engine, running and waiting',
     reason: 'a waiting request holds its prompt, some kilobytes; admission in front of the engine keeps far below',
   },
+  maxEmbeddingTokens: {
+    schema: count,
+    default: 2048,
+    value: '<tokens>',
+    unit: 'tokens',
+    help: 'Longest input of /v1/embeddings',
+    reason: 'a pooled input is computed in one piece; the memory for that grows with it',
+  },
   maxGrammarBytes: {
     schema: count,
     default: 256 * 1024,

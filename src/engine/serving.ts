@@ -1,7 +1,18 @@
 import { formatBytes, systemClock, TokenmillError, toTokenmillError } from '../core/index.ts'
-import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from './messages.ts'
+import { checkEmbeddingInput } from './embedding.ts'
+import type {
+  EmbeddingReply,
+  FromChild,
+  JobRequest,
+  LoadedModelInfo,
+  LoadSpec,
+  LoopEvent,
+  PromptInput,
+  ToChild,
+} from './messages.ts'
 import { loadLibrary } from './native/library.ts'
 import { LlamaBackend } from './native/llama-backend.ts'
+import { LlamaEmbedder } from './native/llama-embedder.ts'
 import { loadModel, type ModelFacts } from './native/llama-model.ts'
 import { LlamaVocabulary } from './native/llama-vocabulary.ts'
 import { StepLoop } from './step-loop.ts'
@@ -27,6 +38,7 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
   warmUp(backend, stepModel)
   const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
   const rejections: LoopEvent[] = []
+  let embedder: LlamaEmbedder | undefined
   let stepsUntold = 0
   return {
     model: {
@@ -55,6 +67,12 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
         return { type: 'step', events: [], status: loop.status() }
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
+      if (message.type === 'embed') {
+        return answered(message.call, () => {
+          embedder ??= new LlamaEmbedder(model, threads, spec.maxEmbeddingTokens)
+          return embedTexts(embedder, vocabulary, message.inputs, backend.shape.vocabulary)
+        })
+      }
       return answerCall(message, vocabulary, backend.shape.vocabulary)
     },
     step() {
@@ -122,6 +140,32 @@ function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySi
   if (foreign === undefined) return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
   const text = foreignToken(foreign, vocabularySize).message
   return { type: 'replyFailed', call, code: 'invalid_request', message: text }
+}
+
+/** The reply to a call, or why it failed. */
+function answered(call: number, work: () => EmbeddingReply): FromChild {
+  try {
+    return { type: 'reply', call, value: work() }
+  } catch (error) {
+    const { code, message, details } = toTokenmillError(error)
+    return { type: 'replyFailed', call, code: code === 'internal' ? 'engine_failed' : code, message, details }
+  }
+}
+
+function embedTexts(
+  embedder: LlamaEmbedder,
+  vocabulary: LlamaVocabulary,
+  inputs: readonly (string | readonly number[])[],
+  vocabularySize: number,
+): EmbeddingReply {
+  const sequences = inputs.map((input, at) => {
+    const foreign = typeof input === 'string' ? undefined : input.find((token) => !isToken(token, vocabularySize))
+    if (foreign !== undefined) throw foreignToken(foreign, vocabularySize)
+    const tokens = typeof input === 'string' ? vocabulary.tokenize(input, true, false) : Int32Array.from(input)
+    checkEmbeddingInput(tokens.length, embedder.maxTokens, at)
+    return tokens
+  })
+  return { vectors: embedder.embed(sequences), tokens: sequences.reduce((sum, { length }) => sum + length, 0) }
 }
 
 type TextCall = Extract<ToChild, { type: 'tokenize' | 'detokenize' }>
