@@ -69,7 +69,12 @@ describe('embeddings of the embedded engine', () => {
   })
 
   it('generates and embeds beside each other', async () => {
-    const request = { id: 'both', model, inputs: Array.from({ length: 64 }, () => 'some text to embed'), dimensions: undefined }
+    const request = {
+      id: 'both',
+      model,
+      inputs: Array.from({ length: 64 }, () => 'some text to embed'),
+      dimensions: undefined,
+    }
     const embedding = engine.embed?.(request, never())
     const { collect, createRequest } = await import('./engine-contract.ts')
     const events = collect(
