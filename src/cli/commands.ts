@@ -4,6 +4,7 @@ import { defineCompletion } from './completion.ts'
 import { config } from './config.ts'
 import { keys } from './keys.ts'
 import { mock } from './mock.ts'
+import { models } from './models.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
 
@@ -12,5 +13,5 @@ export const tokenmill: CommandDefinition = defineCommand({
   name: 'tokenmill',
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
-  subcommands: [serve, config, keys, bench, mock, defineCompletion(() => tokenmill), version],
+  subcommands: [serve, models, config, keys, bench, mock, defineCompletion(() => tokenmill), version],
 })

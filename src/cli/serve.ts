@@ -33,6 +33,7 @@ export const serve = defineCommand({
   ],
   examples: [
     'tokenmill serve',
+    'tokenmill serve --model hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M',
     'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
     'tokenmill serve --config tokenmill.yaml',
     'TOKENMILL_API_KEY=… tokenmill serve --host 0.0.0.0 --model a.gguf --model b.gguf',
@@ -43,7 +44,10 @@ export const serve = defineCommand({
     const file = flags.config === undefined ? undefined : await openConfig(flags.config, io)
     const values = file === undefined ? flags : { ...flags, ...settingsOf(file.loaded, given) }
     // A file names its models itself; the bundled one is for those who name none.
-    const models = values.model.length > 0 || file !== undefined ? values.model : [bundledModel]
+    const named = values.model.length > 0 || file !== undefined ? values.model : [bundledModel]
+    const { resolveModelPath } = await import('./model-access.ts')
+    const models: string[] = []
+    for (const model of named) models.push(await resolveModelPath(model, io))
     const apiKey = [...values.apiKey, ...environmentKeys(io)]
     const engines = createEmbeddedEngines(models, values.servedModelName, values)
     const config = file === undefined ? {} : { config: file.loaded }

@@ -24,6 +24,8 @@ export interface ChatFormatSource {
 export interface ChatFormat {
   /** Throws `invalid_request` for messages that the template refuses, `unsupported` for a model without one. */
   render(chat: ChatInput): RenderedChat
+  /** Name of the convention by which the model writes tool calls: `hermes`, `harmony`, …; undefined without a template. */
+  readonly convention: string | undefined
 }
 
 export interface RenderedChat {
@@ -47,7 +49,7 @@ export interface RenderedChat {
 
 /** Compiles the template and finds out what it expects. Throws for a template that cannot be compiled. */
 export function createChatFormat(source: ChatFormatSource, clock: Clock = systemClock): ChatFormat {
-  if (source.chatTemplate === undefined) return { render: refuseChat }
+  if (source.chatTemplate === undefined) return { render: refuseChat, convention: undefined }
   const fixed = {
     bos_token: source.bosToken ?? '',
     eos_token: source.eosToken ?? '',
@@ -56,6 +58,7 @@ export function createChatFormat(source: ChatFormatSource, clock: Clock = system
   const plain = prepare(source.chatTemplate, fixed)
   const withTools = source.toolTemplate === undefined ? plain : prepare(source.toolTemplate, fixed)
   return {
+    convention: withTools.convention.name,
     render(chat) {
       const form = toolsOffered(chat).length === 0 ? plain : withTools
       const prompt = renderPrompt(form, fixed, chat)

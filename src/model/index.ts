@@ -16,3 +16,8 @@ export {
   type GgufMetadataValue,
   type GgufTensorEntry,
 } from './gguf-reader.ts'
+export type { HubAccess, HubFile } from './hub/hub-files.ts'
+export { shardOf } from './hub/hub-files.ts'
+export { isHubReference, parseHubReference, type HubReference } from './hub/hub-reference.ts'
+export { ModelStore, type StoredModel } from './hub/model-store.ts'
+export { fitModel, precisionOf, type MemoryProfile } from './model-fit.ts'

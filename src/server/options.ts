@@ -18,7 +18,7 @@ export const modelOptions = defineOptions({
     schema: z.string().min(1),
     default: [],
     value: '<path>',
-    help: 'GGUF file to serve; several may be given (default: the bundled nano model)',
+    help: 'GGUF file, or hf:owner/repository, to serve; several may be given (default: the bundled nano model)',
     repeatable: true,
   },
   servedModelName: {
