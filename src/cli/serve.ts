@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
 import type { Engine } from '../inference/index.ts'
@@ -8,6 +7,7 @@ import { schedulerOptions } from '../scheduler/options.ts'
 import { modelOptions, serverOptions } from '../server/options.ts'
 import { telemetryOptions } from '../telemetry/options.ts'
 import { configOptions } from '../config/options.ts'
+import { bundledModel } from './bundled-model.ts'
 import { defineCommand, type Io } from './command.ts'
 import { openConfig, settingsOf } from './config-file.ts'
 
@@ -80,9 +80,6 @@ export const serve = defineCommand({
     return 0
   },
 })
-
-/** The model in the box, two folders up from src/cli and dist/cli alike. */
-const bundledModel = fileURLToPath(new URL('../../models/nano/nano.gguf', import.meta.url))
 
 function environmentKeys(io: Io): readonly string[] {
   const key = io.env['TOKENMILL_API_KEY']

@@ -1,3 +1,4 @@
+export { describeMachine, type EngineMachine } from './machine.ts'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '../inference/index.ts'

@@ -192,9 +192,9 @@ describe('ModelStore.pull()', () => {
       target: path.join(folder, 'x'),
       onProgress: () => undefined,
     }
-    await expect(downloadInParts(request, new AbortController().signal, { ...settings, partBytes: 2 ** 45 })).rejects.toThrow(
-      /needs .* more; .* free/,
-    )
+    await expect(
+      downloadInParts(request, new AbortController().signal, { ...settings, partBytes: 2 ** 45 }),
+    ).rejects.toThrow(/needs .* more; .* free/)
   })
 
   it('fetches all shards of a split model, and removes them together', async () => {

@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { defineOptions, type OptionValues } from '../core/index.ts'
+
+/** Settings of the commands that speak with a model in the terminal. */
+export const localModelOptions = defineOptions({
+  model: {
+    schema: z.string().min(1),
+    default: '',
+    value: '<model>',
+    help: 'GGUF file, or hf:owner/repository (default: the bundled nano model)',
+  },
+  system: { schema: z.string(), default: '', value: '<text>', help: 'System message' },
+  maxTokens: {
+    schema: z.coerce.number().int().positive(),
+    default: 1024,
+    value: '<tokens>',
+    unit: 'tokens',
+    help: 'Most tokens of an answer',
+    reason: 'an answer that goes on and on ends before patience does',
+  },
+  temperature: {
+    schema: z.coerce.number().min(0).max(2),
+    default: 0.7,
+    value: '<number>',
+    help: '0 gives the likeliest answer',
+  },
+  seed: {
+    schema: z.coerce.number().int().min(0),
+    value: '<number>',
+    help: 'Equal seeds give equal answers (default: chance)',
+  },
+})
+export type LocalModelValues = OptionValues<typeof localModelOptions>

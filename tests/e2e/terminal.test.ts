@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const repository = path.resolve(import.meta.dirname, '../..')
+let cache = ''
+beforeAll(async () => {
+  cache = await mkdtemp(path.join(tmpdir(), 'tokenmill-terminal-'))
+})
+afterAll(async () => {
+  await rm(cache, { recursive: true, force: true })
+})
+
+/** The command as a user runs it, with the text piped in. */
+async function tokenmill(flags: readonly string[], piped = '') {
+  const child = spawn(process.execPath, ['src/cli/main.ts', ...flags], {
+    cwd: repository,
+    env: { ...process.env, TOKENMILL_CACHE: cache, HF_HUB_OFFLINE: '1' },
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()))
+  child.stdin.end(piped)
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...output }
+}
+
+describe('tokenmill run', () => {
+  it('answers the argument and what is piped in, in words or as JSON with times', async () => {
+    const plain = await tokenmill(['run', 'Hello!', '--temperature', '0', '--max-tokens', '30'])
+    expect(plain).toMatchObject({ code: 0, stderr: '' })
+    expect(plain.stdout.trim()).not.toBe('')
+    const json = await tokenmill(['run', '--json', '--temperature', '0', '--max-tokens', '30'], 'Hello!')
+    const answer = JSON.parse(json.stdout) as Record<string, unknown>
+    expect(answer).toMatchObject({ model: 'nano', promptTokens: expect.any(Number), ttftMs: expect.any(Number) })
+    expect(answer['text']).toBe(plain.stdout.trimEnd())
+  })
+
+  it('says what is missing without a prompt', async () => {
+    const result = await tokenmill(['run'])
+    expect(result.code).toBe(1)
+    expect(result.stderr).toMatch(/There is no prompt/)
+  })
+})
+
+describe('tokenmill chat', () => {
+  it('answers line after line, and lines that go on', async () => {
+    const { code, stdout } = await tokenmill(
+      ['chat', '--temperature', '0', '--max-tokens', '20'],
+      'Hello!\nHow \\\nare you?\n/clear\n/exit\n',
+    )
+    expect(code).toBe(0)
+    expect(stdout.trim().split('\n').length).toBeGreaterThanOrEqual(2)
+  })
+})
+
+describe('tokenmill doctor', () => {
+  it('finds the engine and proves it on the model in the box', async () => {
+    const { code, stdout } = await tokenmill(['doctor', '--json'])
+    const findings = JSON.parse(stdout) as { name: string; good: boolean; text: string }[]
+    expect(findings.find(({ name }) => name === 'libllama')).toMatchObject({ good: true })
+    expect(findings.find(({ name }) => name === 'model')?.text).toMatch(/tokens\/s/)
+    expect(code).toBe(findings.every(({ good }) => good) ? 0 : 1)
+  })
+})
+
+describe('tokenmill models', () => {
+  it('shows shape, precision, template and memory of a file', async () => {
+    const { code, stdout } = await tokenmill([
+      'models',
+      'inspect',
+      'models/nano/nano.gguf',
+      '--ctx',
+      '1024',
+      '--slots',
+      '2',
+    ])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/architecture +llama/)
+    expect(stdout).toMatch(/precision +Q8_0/)
+    expect(stdout).toMatch(/tool calls as hermes/)
+    expect(stdout).toMatch(/runnable\n +--kv-type f16 +needs .* KV cache/)
+  })
+
+  it('lists nothing in an empty store, and fetches nothing when offline', async () => {
+    expect((await tokenmill(['models', 'list'])).stdout).toMatch(/No models yet/)
+    const refused = await tokenmill(['models', 'pull', 'hf:owner/repository'])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/offline/)
+  })
+})
