@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineOptions, type OptionValues } from '../core/index.ts'
+import { defineOptions } from '../core/index.ts'
 
 /** Limits of reading workloads. */
 export const workloadOptions = defineOptions({
@@ -11,5 +11,3 @@ export const workloadOptions = defineOptions({
     reason: 'a trace is held in memory, about 200 bytes a request without its prompt',
   },
 })
-
-export type WorkloadOptions = OptionValues<typeof workloadOptions>
