@@ -26,7 +26,7 @@ export function prefillBudget(model: StepModel, situation: PrefillSituation): nu
   return Math.max(leastChunkTokens, model.prefillWithin(stretchedMs, decoding))
 }
 
-/** A gap of 50 ms is 20 tokens a second: faster than people read, so shorter steps would buy nothing. */
-const leastTargetMs = 50
-/** Prompts advance even where a step is already over its target; less than this costs nearly as much time. */
-const leastChunkTokens = 16
+/** A gap of 20 ms is 50 tokens a second: several times faster than people read. */
+const leastTargetMs = 20
+/** Prompts advance even where a step is already over its target; fewer tokens than this cost nearly as much time. */
+export const leastChunkTokens = 8

@@ -3,7 +3,7 @@ import { KvCache } from './kv-cache.ts'
 import { logprobsOfRow, type RowLogprobs } from './logprobs.ts'
 import { Sequence, type Job, type RequestGroup } from './sequence.ts'
 import type { LoopEvent, LoopStatus } from './messages.ts'
-import { prefillBudget } from './prefill-budget.ts'
+import { leastChunkTokens, prefillBudget } from './prefill-budget.ts'
 import type { StepModel } from './step-model.ts'
 import type { Clock, ErrorCode } from '../core/index.ts'
 
@@ -101,11 +101,12 @@ export class StepLoop {
     this.#events = []
     this.#expire()
     this.#schedule()
-    if (this.#backend.batch.count > 0) {
-      this.#decode()
+    const passes = this.#plan()
+    for (const pass of passes) {
+      this.#decode(pass)
       this.#sample()
-      this.#steps += 1
     }
+    if (passes.length > 0) this.#steps += 1
     return this.#events
   }
 
@@ -119,35 +120,52 @@ export class StepLoop {
       this.#running.push(next)
     }
     this.#cache.densify()
-    this.#plan()
   }
 
-  /** Decides how many tokens of each running sequence the next batch computes, and fills the batch in stream order. */
-  #plan(): void {
-    this.#planned = []
+  /**
+   * Decides how many tokens of each running sequence this step computes, in passes over the weights: one for all that
+   * wait for a single token, then one for each prompt while the budget lasts. In one batch libllama would cut them into
+   * pieces of equal length itself, and odd pieces are slow: 16 streams and 16 prompt tokens take 1.8 to 2.2 times the
+   * streams alone, in two passes 1.5 to 2.05 times.
+   */
+  #plan(): Pass[] {
     const starting = this.#running.filter((sequence) => sequence.started || this.#cache.begin(sequence))
-    const prefilling = starting.filter((sequence) => sequence.remaining > 1)
-    let budget = this.#budget(prefilling.length, starting.length - prefilling.length)
-    prefilling.sort((one, other) => one.arrival - other.arrival)
-    const chunks = new Map<Sequence, number>()
-    for (const [place, sequence] of prefilling.entries()) {
-      // Beyond the budget a single token, as a decoding sequence has: a gap between streams would cost a whole pass.
-      const reserved = prefilling.length - place - 1
-      const chunk = Math.max(1, Math.min(sequence.remaining, budget - reserved, longestChunk(sequence)))
-      chunks.set(sequence, chunk)
+    const prompts = starting.filter((sequence) => sequence.remaining > 1)
+    const decoding = starting.filter((sequence) => sequence.remaining === 1)
+    const streams = decoding.map((sequence) => sequence.stream)
+    const [first, last] = [Math.min(...streams), Math.max(...streams)]
+    // A prompt whose stream lies between theirs joins them with one token: a gap would cost a pass of its own.
+    const between = prompts.filter(({ stream }) => stream > first && stream < last)
+    const together = [...decoding, ...between].sort((one, other) => one.stream - other.stream)
+    const passes: Pass[] = []
+    if (together.length > 0) passes.push({ sequences: together, chunk: 1 })
+    let budget = this.#budget(decoding.length)
+    for (const sequence of prompts.sort((one, other) => one.arrival - other.arrival)) {
+      const most = Math.min(budget, longestChunk(sequence), this.#backend.shape.batchTokens)
+      if (most < leastChunkTokens) break
+      // Rows are multiplied sixteen at a time: a few more cost as much as sixteen.
+      const chunk = sequence.remaining <= most ? sequence.remaining : most - (most % leastChunkTokens)
+      passes.push({ sequences: [sequence], chunk })
       budget -= chunk
     }
-    starting.sort((one, other) => one.stream - other.stream)
-    this.#backend.batch.count = 0
-    for (const sequence of starting) this.#fill(sequence, chunks.get(sequence) ?? 1)
+    return passes
   }
 
-  /** Prefill tokens for this step: what the target leaves, and what the batch's arrays hold. */
-  #budget(prefilling: number, decoding: number): number {
+  /** Prefill tokens for this step: what the target leaves. */
+  #budget(decoding: number): number {
     const waiting = this.#waiting.length + this.#running.length - decoding
     const { stepTargetMs, longestStepMs } = this.#options
-    const tokens = prefillBudget(this.#model, { decoding, waiting, targetMs: stepTargetMs, longestStepMs })
-    return Math.max(prefilling, Math.min(tokens, this.#backend.shape.batchTokens - decoding))
+    return prefillBudget(this.#model, { decoding, waiting, targetMs: stepTargetMs, longestStepMs })
+  }
+
+  /** Fills the batch with the pass's sequences, but for those that have ended or gone back to waiting since it was planned. */
+  #load({ sequences, chunk }: Pass): void {
+    this.#planned = []
+    this.#backend.batch.count = 0
+    for (const sequence of sequences) {
+      if (!sequence.started || !this.#running.includes(sequence)) continue
+      this.#fill(sequence, Math.min(chunk, sequence.remaining))
+    }
   }
 
   #fill(sequence: Sequence, chunk: number): void {
@@ -169,29 +187,21 @@ export class StepLoop {
 
   // ── decode ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Computes the batch. Without free cells: evicts what ended sequences left, then preempts the newest, and tries again. */
-  #decode(): void {
+  /** Computes the pass. Without free cells: evicts what ended sequences left, then preempts the newest, and tries again. */
+  #decode(pass: Pass): void {
     for (;;) {
-      const { decoding, prefill } = this.#load()
+      this.#load(pass)
+      const { count } = this.#backend.batch
+      if (count === 0) return
       const beganAtMs = this.#clock.now()
       if (this.#backend.decode() === 'computed') {
-        this.#model.observe(decoding, prefill, this.#clock.now() - beganAtMs)
+        const tookMs = this.#clock.now() - beganAtMs
+        if (pass.chunk === 1) this.#model.observe(count, 0, tookMs)
+        else this.#model.observe(0, count, tookMs)
         return
       }
       if (!this.#cache.evict()) this.#preemptNewest()
-      this.#plan()
-      if (this.#backend.batch.count === 0) return
     }
-  }
-
-  #load(): { decoding: number; prefill: number } {
-    let decoding = 0
-    let prefill = 0
-    for (const { chunk } of this.#planned) {
-      if (chunk === 1) decoding += 1
-      else prefill += chunk
-    }
-    return { decoding, prefill }
   }
 
   /** The newest sequence gives up its cells and waits for its turn; alone and still too long, it ends. */
@@ -350,6 +360,12 @@ export class StepLoop {
     sequence.sampler?.free()
     sequence.sampler = undefined
   }
+}
+
+/** One batch: so many tokens of each of its sequences, in the order of their streams. */
+interface Pass {
+  readonly sequences: readonly Sequence[]
+  readonly chunk: number
 }
 
 interface Planned {

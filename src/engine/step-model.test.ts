@@ -55,6 +55,6 @@ describe('prefillBudget()', () => {
   })
 
   it('lets prompts advance even where steps are over their target already', () => {
-    expect(prefillBudget(model, { ...situation, targetMs: 1 })).toBe(16)
+    expect(prefillBudget(model, { ...situation, targetMs: 1 })).toBe(8)
   })
 })
