@@ -52,13 +52,6 @@ const run: Run = {
   log: (line) => console.error(line),
 }
 
-const chosen = values.only ?? Object.keys(rows)
-for (const name of chosen) {
-  const row = rows[name]
-  if (row === undefined) throw new Error(`No row '${name}'; there are ${Object.keys(rows).join(', ')}.`)
-  await row(run)
-}
-
 const environment = {
   cpu: cpus()[0]?.model,
   cores: cpus().length,
@@ -73,9 +66,17 @@ const environment = {
   command: `npm run bench:engine -- ${process.argv.slice(2).join(' ')}`.trim(),
   date: new Date().toISOString(),
 }
-printTable(findings)
 mkdirSync(path.dirname(values.out), { recursive: true })
-writeFileSync(values.out, `${JSON.stringify({ environment, findings }, null, 2)}\n`)
+const chosen = values.only ?? Object.keys(rows)
+for (const name of chosen) {
+  const row = rows[name]
+  if (row === undefined) throw new Error(`No row '${name}'; there are ${Object.keys(rows).join(', ')}.`)
+  await row(run)
+  // After each row, so that a run that is cut short leaves what it has.
+  writeFileSync(values.out, `${JSON.stringify({ environment, findings }, null, 2)}\n`)
+}
+
+printTable(findings)
 console.log(`\nJSON with every repeat: ${path.relative(process.cwd(), values.out)}`)
 
 function printTable(lines: readonly Finding[]): void {
