@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
 import type { Engine } from '../inference/index.ts'
@@ -40,6 +41,7 @@ export const serve = defineCommand({
   ],
   async run(flags, _positionals, io, given) {
     // Named here, not at the top: help and completion need none of it.
+    if (values.memorySaver) setFlagsFromString('--memory-saver-mode')
     const { createEmbeddedEngines, startServer } = await import('../server/index.ts')
     const file = flags.config === undefined ? undefined : await openConfig(flags.config, io)
     const values = file === undefined ? flags : { ...flags, ...settingsOf(file.loaded, given) }
