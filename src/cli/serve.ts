@@ -41,10 +41,10 @@ export const serve = defineCommand({
   ],
   async run(flags, _positionals, io, given) {
     // Named here, not at the top: help and completion need none of it.
-    if (values.memorySaver) setFlagsFromString('--memory-saver-mode')
     const { createEmbeddedEngines, startServer } = await import('../server/index.ts')
     const file = flags.config === undefined ? undefined : await openConfig(flags.config, io)
     const values = file === undefined ? flags : { ...flags, ...settingsOf(file.loaded, given) }
+    if (values.memorySaver) setFlagsFromString('--memory-saver-mode')
     // A file names its models itself; the bundled one is for those who name none.
     const named = values.model.length > 0 || file !== undefined ? values.model : [bundledModel]
     const { resolveModelPath } = await import('./model-access.ts')
