@@ -40,6 +40,8 @@ export class Exchange {
   #headers: Readonly<Record<string, string>> = {}
   #encoder: GenerationEncoder | undefined
   #pending = ''
+  /** Bytes of this turn; never at the same time as text. */
+  #pendingBytes: Buffer[] = []
   #flushScheduled = false
   #stopKeepAlive: (() => void) | undefined
   #lastWriteMs = 0
@@ -95,23 +97,17 @@ export class Exchange {
   /** Queues text; it leaves with all other text of this turn. */
   write(text: string): void {
     if (this.#state === 'ended') return
+    this.#flushBytes()
     this.#pending += text
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    process.nextTick(this.#flush)
+    this.#scheduleFlush()
   }
 
-  /** Writes bytes at once: they came from an upstream together, and leave so. */
+  /** Queues bytes; they leave with all others of this turn: one read from an upstream brings many events. */
   writeBytes(bytes: Buffer): void {
     if (this.#state === 'ended') return
     if (this.#pending !== '') this.#flush()
-    this.#lastWriteMs = this.#context.clock.now()
-    if (this.#state === 'open') {
-      writeChunkBytes(this.#raw, bytes)
-      return
-    }
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
-    this.#raw.write(bytes)
+    this.#pendingBytes.push(bytes)
+    this.#scheduleFlush()
   }
 
   /** Resolves once the client has read enough. Throws `cancelled` when it left, or did not read for maxWriteStallMs. */
@@ -123,6 +119,7 @@ export class Exchange {
   /** Writes the rest and ends. Resolves once the last byte is with the operating system. */
   async end(text: string): Promise<void> {
     this.signal.throwIfAborted()
+    this.#flushBytes()
     const rest = this.#pending + text
     this.#pending = ''
     this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, Buffer.byteLength(rest))
@@ -135,7 +132,7 @@ export class Exchange {
   /** Writes the last bytes and ends. Resolves once the last byte is with the operating system. */
   async endBytes(bytes: Buffer): Promise<void> {
     this.signal.throwIfAborted()
-    if (this.#pending !== '') this.#flush()
+    this.#flush()
     this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, bytes.length)
     this.#finish()
     const finished = this.#until(this.#raw, 'finish')
@@ -157,6 +154,7 @@ export class Exchange {
   }
 
   #tell(error: TokenmillError): void {
+    this.#flushBytes()
     if (this.#state === 'waiting') {
       const reply = toErrorReply(error)
       const body = JSON.stringify(reply.body)
@@ -184,8 +182,29 @@ export class Exchange {
     if (!this.#running) this.account.settle(error)
   }
 
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    process.nextTick(this.#flush)
+  }
+
+  #flushBytes(): void {
+    const [only] = this.#pendingBytes
+    if (this.#state === 'ended' || only === undefined) return
+    const bytes = this.#pendingBytes.length === 1 ? only : Buffer.concat(this.#pendingBytes)
+    this.#pendingBytes = []
+    this.#lastWriteMs = this.#context.clock.now()
+    if (this.#state === 'open') {
+      writeChunkBytes(this.#raw, bytes)
+      return
+    }
+    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
+    this.#raw.write(bytes)
+  }
+
   readonly #flush = (): void => {
     this.#flushScheduled = false
+    this.#flushBytes()
     if (this.#state === 'ended' || this.#pending === '') return
     const text = this.#pending
     this.#pending = ''
@@ -212,6 +231,7 @@ export class Exchange {
   #finish(): void {
     this.#state = 'ended'
     this.#pending = ''
+    this.#pendingBytes = []
     this.#stopKeepAlive?.()
   }
 
