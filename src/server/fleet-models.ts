@@ -42,6 +42,7 @@ export class FleetModels {
   /** By key: equal settings are one replica, also when several models name it. */
   #open = new Map<string, OpenReplica>()
   readonly #closing = new Set<Promise<void>>()
+  #limits: { readonly config: LoadedConfig; readonly values: FleetLimits } | undefined
   #applying: Promise<void> = Promise.resolve()
 
   constructor(config: LoadedConfig, clock: Clock, random: Random, observer: FleetObserver = {}) {
@@ -57,12 +58,10 @@ export class FleetModels {
   }
 
   /** The limits in force: those of the file, else the defaults. */
-  get limits() {
-    return {
-      ...withDefaults(fleetOptions, this.#config.value.limits),
-      ...withDefaults(upstreamOptions, this.#config.value.limits),
-      ...withDefaults(schedulerOptions, this.#config.value.limits),
-    }
+  get limits(): FleetLimits {
+    // Each request asks several times: worked out once for a file.
+    if (this.#limits?.config !== this.#config) this.#limits = { config: this.#config, values: limitsOf(this.#config) }
+    return this.#limits.values
   }
 
   engines(): readonly Engine[] {
@@ -240,6 +239,16 @@ export class FleetModels {
     const admission = new Admission({ name, capacity, maxQueue, maxQueueWaitMs, clock: this.#clock })
     this.#admissions.set(name, admission)
     return admission
+  }
+}
+
+type FleetLimits = ReturnType<typeof limitsOf>
+
+function limitsOf({ value }: LoadedConfig) {
+  return {
+    ...withDefaults(fleetOptions, value.limits),
+    ...withDefaults(upstreamOptions, value.limits),
+    ...withDefaults(schedulerOptions, value.limits),
   }
 }
 

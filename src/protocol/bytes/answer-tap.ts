@@ -1,7 +1,7 @@
 import { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
-import { isBlank, ObjectScanner } from './json-scan.ts'
+import { isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 import { upstreamError, upstreamTooLarge } from './upstream-error.ts'
 import { readUsage } from './usage-value.ts'
@@ -13,6 +13,7 @@ export interface AnswerTapOptions {
 }
 
 const answerKeys = ['model', 'choices', 'usage', 'error'] as const
+const answerKeyBytes = toKeyBytes(answerKeys)
 
 /**
  * Gathers an answer that is one JSON object (not a stream), and gives it back with `model` rewritten and both names
@@ -49,7 +50,7 @@ export class AnswerTap {
   end(): Buffer {
     const bytes = Buffer.concat(this.#pieces)
     this.#pieces = []
-    const scan = new ObjectScanner(answerKeys)
+    const scan = new ObjectScanner(answerKeys, answerKeyBytes)
     if (!scan.scan(bytes) || !isBlank(bytes, scan.after)) {
       // A bare array or value is complete JSON too (TEI answers so to rerank): whole, and nothing to rewrite.
       if (isCompleteJson(bytes)) return bytes

@@ -1,8 +1,11 @@
-import { forEachElement, ObjectScanner } from './json-scan.ts'
+import { forEachElement, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import type { Edit } from './splice.ts'
 
 const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason'] as const
 const deltaKeys = ['content', 'reasoning', 'reasoning_content', 'tool_calls', 'refusal', 'role'] as const
+
+const choiceKeyBytes = toKeyBytes(choiceKeys)
+const deltaKeyBytes = toKeyBytes(deltaKeys)
 
 /**
  * Reads the `choices` of a chunk or of a whole answer without parsing them: is there output in them, has a choice
@@ -17,8 +20,8 @@ export class ChoiceScanner {
   /** Choices of the last scan that carried a finish reason. */
   finished = 0
   choices = 0
-  readonly #choice = new ObjectScanner(choiceKeys)
-  readonly #delta = new ObjectScanner(deltaKeys)
+  readonly #choice = new ObjectScanner(choiceKeys, choiceKeyBytes)
+  readonly #delta = new ObjectScanner(deltaKeys, deltaKeyBytes)
   /** Choices whose first delta has been seen. */
   readonly #opened = new Set<string>()
 

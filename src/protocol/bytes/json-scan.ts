@@ -23,9 +23,10 @@ export class ObjectScanner {
   readonly #keys: readonly string[]
   readonly #keyBytes: readonly Buffer[]
 
-  constructor(keys: readonly string[]) {
+  /** `keyBytes` where the same keys are wanted again and again: their bytes, made once. */
+  constructor(keys: readonly string[], keyBytes: readonly Buffer[] = toKeyBytes(keys)) {
     this.#keys = keys
-    this.#keyBytes = keys.map((key) => Buffer.from(key))
+    this.#keyBytes = keyBytes
     this.start = keys.map(() => -1)
     this.end = keys.map(() => -1)
   }
@@ -82,6 +83,11 @@ export class ObjectScanner {
       return -1
     }
   }
+}
+
+/** The bytes that an ObjectScanner compares. */
+export function toKeyBytes(keys: readonly string[]): readonly Buffer[] {
+  return keys.map((key) => Buffer.from(key))
 }
 
 /** Calls back for each element of the array at `from`. False where the bytes are no array. */

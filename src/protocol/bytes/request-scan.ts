@@ -1,5 +1,5 @@
 import { TokenmillError } from '../../core/index.ts'
-import { forEachElement, isBlank, ObjectScanner } from './json-scan.ts'
+import { forEachElement, isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 
 /** What routing needs of a request in OpenAI's form; everything else stays bytes. */
@@ -50,6 +50,7 @@ const keys = [
   'prompt',
 ] as const
 type Key = (typeof keys)[number]
+const keyBytes = toKeyBytes(keys)
 
 /** Scans a request body. Throws `invalid_request` where it is no JSON object or a field that routing reads is malformed. */
 export function scanRequest(body: Uint8Array): RequestScan {
@@ -57,7 +58,7 @@ export function scanRequest(body: Uint8Array): RequestScan {
 }
 
 function scanBytes(bytes: Buffer): RequestScan {
-  const scanner = new ObjectScanner(keys)
+  const scanner = new ObjectScanner(keys, keyBytes)
   if (!scanner.scan(bytes) || !isBlank(bytes, scanner.after)) {
     throw new TokenmillError(
       'invalid_request',

@@ -1,7 +1,7 @@
 import { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
-import { ObjectScanner } from './json-scan.ts'
+import { ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 import { SseFrameCutter } from './sse-frames.ts'
 import { streamError } from './upstream-error.ts'
@@ -20,6 +20,7 @@ export interface StreamTapOptions {
 }
 
 const frameKeys = ['model', 'choices', 'usage', 'error'] as const
+const frameKeyBytes = toKeyBytes(frameKeys)
 
 /**
  * Stands in an OpenAI stream (chat or completions) between upstream and client. Frames go through as bytes, with
@@ -36,7 +37,7 @@ export class StreamTap {
   done = false
   readonly #options: StreamTapOptions
   readonly #cutter: SseFrameCutter
-  readonly #frame = new ObjectScanner(frameKeys)
+  readonly #frame = new ObjectScanner(frameKeys, frameKeyBytes)
   readonly #choices = new ChoiceScanner()
   readonly #modelText: string
   #finished = 0
