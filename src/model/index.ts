@@ -21,3 +21,24 @@ export { shardOf } from './hub/hub-files.ts'
 export { isHubReference, parseHubReference, type HubReference } from './hub/hub-reference.ts'
 export { ModelStore, type StoredModel } from './hub/model-store.ts'
 export { fitModel, precisionOf, type MemoryProfile } from './model-fit.ts'
+export { catalog, resolveModel, shapeOf, type CatalogEntry, type ResolvedModel } from './catalog.ts'
+export { nearestNames } from './nearest-names.ts'
+export { shapeFromConfig } from './shape-from-config.ts'
+export { shapeFromGguf } from './shape-from-gguf.ts'
+export {
+  cacheElementsPerToken,
+  countWeights,
+  mixerParameters,
+  stateElements,
+  type DenseGroup,
+  type FfnGroup,
+  type Fp4Scope,
+  type GqaGroup,
+  type LinearGroup,
+  type MambaGroup,
+  type MixerGroup,
+  type MlaGroup,
+  type ModelShape,
+  type MoeGroup,
+  type WeightCounts,
+} from './shape.ts'
