@@ -62,14 +62,20 @@ export function shapeOf(entry: CatalogEntry): ModelShape {
 }
 
 function fromFile(file: string): ResolvedModel {
-  const name = path.basename(file) === 'config.json' ? path.basename(path.dirname(path.resolve(file))) : path.basename(file)
+  const name =
+    path.basename(file) === 'config.json' ? path.basename(path.dirname(path.resolve(file))) : path.basename(file)
   if (/\.gguf$/i.test(file)) return { shape: shapeFromGguf(name, readGgufHeader(file)), source: file, verified: true }
   let config: unknown
   try {
     config = JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new TokenmillError('invalid_request', `Cannot read model config '${file}': ${reason}`, { param: 'model' }, error)
+    throw new TokenmillError(
+      'invalid_request',
+      `Cannot read model config '${file}': ${reason}`,
+      { param: 'model' },
+      error,
+    )
   }
   return { shape: shapeFromConfig(name, config), source: file, verified: true }
 }
@@ -90,7 +96,12 @@ function byName(): ReadonlyMap<string, CatalogEntry> {
   if (names !== undefined) return names
   names = new Map()
   for (const entry of catalog) {
-    const own = [entry.name, ...(entry.aliases ?? []), ...entry.ids, ...entry.ids.map((id) => id.split('/').at(-1) ?? id)]
+    const own = [
+      entry.name,
+      ...(entry.aliases ?? []),
+      ...entry.ids,
+      ...entry.ids.map((id) => id.split('/').at(-1) ?? id),
+    ]
     // A later entry never takes a name from an earlier one: `Qwen3-30B-A3B` stays what it was first.
     for (const one of own) if (!names.has(plain(one))) names.set(plain(one), entry)
   }

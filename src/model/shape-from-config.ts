@@ -56,6 +56,7 @@ const configSchema = z.looseObject({
   linear_value_head_dim: maybe,
   linear_conv_kernel_dim: maybe,
   attn_output_gate: z.boolean().nullish(),
+  use_qk_norm: z.boolean().nullish(),
   hybrid_override_pattern: z.string().nullish(),
   mamba_head_dim: maybe,
   mamba_num_heads: maybe,
@@ -146,6 +147,7 @@ function gqa(config: Config, layers: number, window: number | undefined): MixerG
     valueDim: config.v_head_dim ?? keyDim,
     window,
     outputGate: config.attn_output_gate ?? (config.model_type ?? '').startsWith('qwen3_next'),
+    queryKeyNorm: config.use_qk_norm ?? /^(qwen3|gemma3)/.test(config.model_type ?? ''),
   }
 }
 

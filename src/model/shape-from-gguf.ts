@@ -44,8 +44,7 @@ export function shapeFromGguf(name: string, header: GgufFileHeader): ModelShape 
     q_lora_rank: read('attention.q_lora_rank'),
     kv_lora_rank: read('attention.kv_lora_rank'),
     qk_rope_head_dim: isMla ? ropeDim : undefined,
-    qk_nope_head_dim:
-      isMla && nopeAndRope !== undefined && ropeDim !== undefined ? nopeAndRope - ropeDim : undefined,
+    qk_nope_head_dim: isMla && nopeAndRope !== undefined && ropeDim !== undefined ? nopeAndRope - ropeDim : undefined,
   }
   return shapeFromConfig(name, Object.fromEntries(Object.entries(stated).filter(([, value]) => value !== undefined)))
 }

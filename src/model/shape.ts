@@ -39,6 +39,8 @@ export interface GqaGroup {
   readonly window: number | undefined
   /** A gate as wide as the query is computed beside it (Qwen 3.5). */
   readonly outputGate: boolean
+  /** Queries and keys are normalised, head by head or whole: two small kernels more. */
+  readonly queryKeyNorm: boolean
 }
 
 /** Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): the cache holds kvRank + ropeDim per token. */

@@ -1,0 +1,94 @@
+import stored from './calibration.json' with { type: 'json' }
+import type { EnergyCoefficients } from './energy.ts'
+import { coefficientsOf, type Estimate } from './fit/estimate.ts'
+import type { Coefficients } from './performance.ts'
+import { priors } from './priors.ts'
+import type { DeploymentFacts } from './roofline.ts'
+
+/** Factors by which the truth may lie below and above a prediction, 8 times in 10. */
+export interface Spread {
+  readonly low: number
+  readonly high: number
+}
+
+/** Quantities whose spread is known. */
+export type SpreadQuantity = 'tpot' | 'ttft' | 'throughput' | 'joules'
+
+/** What `npm run plan:fit` stores: few numbers, where they come from, and how wrong they are. */
+export interface Calibration {
+  readonly version: number
+  /** The extracts that it rests on, by SHA-256. */
+  readonly inputs: Readonly<Record<string, string>>
+  readonly rows: number
+  readonly deviations: Estimate['deviations']
+  /** Offline throughput over the closed-loop figure, by GPU generation: ramp and tail of a finite batch. */
+  readonly offline: Readonly<Record<string, number>>
+  readonly energy: Readonly<Record<string, EnergyCoefficients>>
+  /** By quantity, then engine (`all` for unknown pairs): 10 % and 90 % points of held-out errors. */
+  readonly spreads: Readonly<Record<SpreadQuantity, Readonly<Record<string, Spread>>>>
+  /** What was measured, to know what is extrapolation. */
+  readonly domain: {
+    readonly pairs: readonly string[]
+    readonly gpus: readonly string[]
+    readonly formats: readonly string[]
+    readonly maxConcurrency: number
+    readonly maxTokens: number
+    readonly minActiveParameters: number
+    readonly maxActiveParameters: number
+  }
+}
+
+export const calibration: Calibration = stored as unknown as Calibration
+
+/** The coefficients for an engine on a GPU generation; unseen pairs borrow from the engine, the generation, and all. */
+export function calibratedCoefficients(
+  engine: string,
+  generation: string,
+  from: Calibration = calibration,
+): Coefficients {
+  return coefficientsOf(priors, from.deviations, engine, generation)
+}
+
+/** Energy coefficients of a generation, else of the most alike one that was measured. */
+export function calibratedEnergy(generation: string, from: Calibration = calibration): EnergyCoefficients | undefined {
+  const alike = ['ampere', 'ada', 'cdna3'].includes(generation) ? 'hopper' : 'blackwell'
+  return from.energy[generation] ?? from.energy[alike]
+}
+
+/** The interval's factors for a quantity; wider where the prediction extrapolates. */
+export function spreadOf(
+  quantity: SpreadQuantity,
+  engine: string,
+  extrapolated: boolean,
+  from: Calibration = calibration,
+): Spread {
+  const table = from.spreads[quantity]
+  const spread = table[engine] ?? table['all'] ?? { low: 0.5, high: 2 }
+  return extrapolated ? { low: spread.low ** 1.5, high: spread.high ** 1.5 } : spread
+}
+
+/** Why a prediction leaves what was measured; empty where it does not. */
+export function extrapolations(
+  facts: DeploymentFacts,
+  load: { readonly concurrency: number; readonly inputTokens: number; readonly outputTokens: number },
+  activeParameters: number,
+  from: Calibration = calibration,
+): readonly string[] {
+  const { engine, gpu, precision, shape, pp, tp, dp } = facts.deployment
+  const { domain } = from
+  const reasons: string[] = []
+  if (!domain.pairs.includes(`${engine}/${gpu.generation}`)) reasons.push(`${engine} on ${gpu.generation} not measured`)
+  else if (!domain.gpus.includes(gpu.id)) reasons.push(`${gpu.id} not measured`)
+  if (!domain.formats.includes(precision.format.id)) reasons.push(`${precision.format.id} not measured`)
+  if (load.concurrency > 1.5 * domain.maxConcurrency) reasons.push('more requests at once than measured')
+  if (load.inputTokens + load.outputTokens > 1.2 * domain.maxTokens) reasons.push('longer sequences than measured')
+  if (activeParameters < 0.8 * domain.minActiveParameters || activeParameters > 1.2 * domain.maxActiveParameters) {
+    reasons.push('a smaller or larger model than measured')
+  }
+  if (shape.mixers.some((group) => group.kind === 'mla' && group.indexer !== undefined)) {
+    reasons.push('sparse attention not measured')
+  }
+  if (pp > 1 && engine !== 'trtllm') reasons.push(`pipeline stages with ${engine} not measured`)
+  if (tp * dp > Math.max(8, gpu.scaleUpGpus)) reasons.push('a replica over several servers')
+  return reasons
+}

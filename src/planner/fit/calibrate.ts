@@ -1,0 +1,106 @@
+import { countWeights } from '../../model/index.ts'
+import type { Calibration, Spread } from '../calibration.ts'
+import { energyFeatures, joulesPerOutputToken } from '../energy.ts'
+import { quantile } from '../statistics.ts'
+import { extracts, number } from './extracts.ts'
+import { fitEnergy } from './energy-fit.ts'
+import { fitMeasurements, leaveOut, predictAll, type HeldOut } from './folds.ts'
+import { quantityOf, type Measurement, type Quantity } from './measurements.ts'
+
+/** Changes when the meaning of the stored numbers does. */
+const calibrationVersion = 1
+
+/** Fits everything that `calibration.json` holds; the spreads come from predictions of models left out. */
+export function calibrate(measurements: readonly Measurement[]): Calibration {
+  const fit = fitMeasurements(measurements)
+  const heldOut = leaveOut(
+    measurements,
+    ({ family }) => family,
+    ({ source }) => source === 'aic-silicon' || source === 'trtllm-throughput',
+  )
+  const serving = heldOut.filter(({ measurement }) => measurement.source === 'aic-silicon')
+  const offline = heldOut.filter(({ measurement }) => measurement.source === 'trtllm-throughput')
+  const metered = measurements.filter(({ source }) => source === 'mlenergy')
+  const energy = fitEnergy(predictAll(fit, metered))
+  return {
+    version: calibrationVersion,
+    inputs: extracts,
+    rows: measurements.length,
+    deviations: fit.deviations,
+    offline: Object.fromEntries(
+      Object.entries(fit.offsets)
+        .filter(([key]) => key.startsWith('offset:trtllm-throughput/'))
+        .map(([key, offset]) => [key.split('/')[1] ?? '', rounded(Math.exp(-offset))]),
+    ),
+    energy,
+    spreads: {
+      tpot: spreadsByEngine(serving, 'tpot'),
+      ttft: spreadsByEngine(serving, 'ttft'),
+      throughput: spreadsByEngine(offline, 'throughput'),
+      joules: { all: spreadOf(joulesErrors(metered, fit)) },
+    },
+    domain: domainOf(measurements),
+  }
+}
+
+/** ln(predicted/measured) of each held-out row. */
+export function logErrors(rows: readonly HeldOut[], quantity: Quantity): readonly number[] {
+  return rows.flatMap(({ measurement, performance, sourceFactor }) =>
+    measurement.observed
+      .filter((one) => one.quantity === quantity)
+      .map(({ value }) => Math.log((quantityOf(performance, quantity, measurement.facts.gpus) * sourceFactor) / value)),
+  )
+}
+
+/** The 10 % and 90 % points of what was measured over what was predicted. */
+export function spreadOf(errors: readonly number[]): Spread {
+  return { low: rounded(Math.exp(-quantile(errors, 0.9))), high: rounded(Math.exp(-quantile(errors, 0.1))) }
+}
+
+export function spreadsByEngine(rows: readonly HeldOut[], quantity: Quantity): Readonly<Record<string, Spread>> {
+  const groups = Map.groupBy(rows, ({ measurement }) => measurement.engine)
+  return {
+    all: spreadOf(logErrors(rows, quantity)),
+    ...Object.fromEntries([...groups].map(([engine, own]) => [engine, spreadOf(logErrors(own, quantity))])),
+  }
+}
+
+/** Errors of joules per token with each model's rows left out of the energy fit. */
+export function joulesErrors(
+  metered: readonly Measurement[],
+  fit: Parameters<typeof predictAll>[0],
+): readonly number[] {
+  const predicted = predictAll(fit, metered)
+  const families = Map.groupBy(predicted, ({ measurement }) => measurement.family)
+  return [...families].flatMap(([family, rows]) => {
+    const energy = fitEnergy(predicted.filter(({ measurement }) => measurement.family !== family))
+    return rows.flatMap(({ measurement, performance }) => {
+      const features = energyFeatures(measurement.facts, measurement.load, performance)
+      const coefficients = energy[measurement.generation]
+      const measured = number(measurement.cells, 'joules_per_token')
+      if (features === undefined || coefficients === undefined || !(measured > 0)) return []
+      return [Math.log(joulesPerOutputToken(features, coefficients) / measured)]
+    })
+  })
+}
+
+function domainOf(measurements: readonly Measurement[]): Calibration['domain'] {
+  const distinct = (of: (one: Measurement) => string) => [...new Set(measurements.map(of))].sort()
+  const serving = measurements.filter(({ source }) => source !== 'trtllm-throughput')
+  const active = [...new Set(measurements.map(({ facts }) => facts.deployment.shape))].map(
+    (shape) => countWeights(shape).active,
+  )
+  return {
+    pairs: distinct(({ engine, generation }) => `${engine}/${generation}`),
+    gpus: distinct(({ gpu }) => gpu),
+    formats: distinct(({ facts }) => facts.deployment.precision.format.id),
+    maxConcurrency: serving.reduce((most, { load }) => Math.max(most, load.concurrency), 0),
+    maxTokens: measurements.reduce((most, { load }) => Math.max(most, load.inputTokens + load.outputTokens), 0),
+    minActiveParameters: Math.min(...active),
+    maxActiveParameters: Math.max(...active),
+  }
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4))
+}

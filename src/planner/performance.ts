@@ -1,0 +1,161 @@
+import { decodeWork, prefillWork, type DeploymentFacts, type StepWork } from './roofline.ts'
+
+/**
+ * What separates an engine from a perfect one: few positive numbers, each with a meaning. The calibration fits
+ * them per engine and GPU generation; 1 stands for "at the hardware's peak" where a coefficient multiplies work.
+ */
+export interface Coefficients {
+  /** Host and launch time of one step, ms. */
+  readonly step: number
+  /** Launch and drain of one kernel, ms. */
+  readonly kernel: number
+  /** What one mixture-of-experts layer takes beyond its kernels: waits for the fullest expert, ms. */
+  readonly moeLayer: number
+  /** Latency of one collective among the GPUs of a stage, ms. */
+  readonly collective: number
+  /** Time over peak of reading dense weights, routed experts and cache. */
+  readonly denseRead: number
+  readonly routedRead: number
+  readonly cacheRead: number
+  /** Time over peak of a decode step's arithmetic. */
+  readonly compute: number
+  /** Host work per running sequence and step, ms. */
+  readonly sequence: number
+  /** Time over peak of collective bytes. */
+  readonly transfer: number
+  /** Time over peak of prefill arithmetic: linear layers, routed experts, attention. */
+  readonly prefillDense: number
+  readonly prefillRouted: number
+  readonly prefillAttention: number
+  /** Fixed time of one prompt, ms. */
+  readonly prefillFixed: number
+  /** Share of a prompt's prefill that the other sequences' decoding waits for. */
+  readonly interference: number
+  /** Time to first token outside prefill and queue: HTTP, tokenizer, first step, ms. */
+  readonly firstToken: number
+  /** Waiting behind other prompts, in prefills of one prompt at two requests in flight. */
+  readonly queue: number
+  /** How that grows: (concurrency − 1) to this power. */
+  readonly queuePower: number
+}
+
+export type CoefficientName = keyof Coefficients
+
+export const coefficientNames = [
+  'step',
+  'kernel',
+  'moeLayer',
+  'collective',
+  'denseRead',
+  'routedRead',
+  'cacheRead',
+  'compute',
+  'sequence',
+  'transfer',
+  'prefillDense',
+  'prefillRouted',
+  'prefillAttention',
+  'prefillFixed',
+  'interference',
+  'firstToken',
+  'queue',
+  'queuePower',
+] as const satisfies readonly CoefficientName[]
+
+/** A closed loop: `concurrency` clients, each sending its next prompt when the last answer is complete. */
+export interface Load {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly concurrency: number
+  /** Prompt tokens already in the cache. */
+  readonly cachedTokens: number
+  /** Tokens that one step yields per sequence; 1 without speculation. An input, never a guess. */
+  readonly tokensPerStep: number
+}
+
+export interface Performance {
+  readonly ttftMs: number
+  readonly tpotMs: number
+  /** One decode step, ms. */
+  readonly stepMs: number
+  /** One prompt's prefill, alone, ms. */
+  readonly prefillMs: number
+  /** Requests that run at once; the others wait for cache. */
+  readonly running: number
+  /** Of those, decoding at a time. */
+  readonly decoding: number
+  /** Wait for a place in the cache, ms; part of ttftMs. */
+  readonly cacheWaitMs: number
+}
+
+/** Sharpness of the knee between memory-bound and compute-bound: (read^p + compute^p)^(1/p). */
+const knee = 3
+
+/** A step's time from its work: overlapping reads and arithmetic, then cache, launches, links and host. */
+export function stepMs(facts: DeploymentFacts, work: StepWork, batch: number, c: Coefficients): number {
+  const read = c.denseRead * work.denseReadMs + c.routedRead * work.routedReadMs
+  const compute = c.compute * (work.denseComputeMs + work.routedComputeMs)
+  const linear = (read ** knee + compute ** knee) ** (1 / knee)
+  const attention = Math.max(c.cacheRead * work.cacheReadMs, work.attentionComputeMs)
+  return linear + attention + launchMs(facts, c) + overheadMs(facts, work, batch, c)
+}
+
+/** Kernels of one step, were there nothing in them. */
+export function launchMs(facts: DeploymentFacts, c: Coefficients): number {
+  return c.kernel * facts.kernels + c.moeLayer * facts.moeLayers
+}
+
+/** Time of a step that hides behind nothing: links and host. */
+export function overheadMs(facts: DeploymentFacts, work: StepWork, batch: number, c: Coefficients): number {
+  return (
+    c.step + c.collective * work.collectives + c.transfer * work.transferMs + (c.sequence * batch) / facts.deployment.dp
+  )
+}
+
+/** A prompt's prefill alone on the replica. */
+export function prefillMs(work: StepWork, c: Coefficients): number {
+  const compute =
+    c.prefillDense * work.denseComputeMs +
+    c.prefillRouted * work.routedComputeMs +
+    c.prefillAttention * work.attentionComputeMs
+  const read = c.denseRead * work.denseReadMs + c.routedRead * work.routedReadMs
+  return (compute ** knee + read ** knee) ** (1 / knee) + c.transfer * work.transferMs + c.prefillFixed
+}
+
+/**
+ * Times of a closed loop on one replica. While one request emits its tokens, each of the others is prefilled once,
+ * and that work stands between its steps; requests beyond the cache's room wait for a place (Little's law).
+ */
+export function performanceOf(
+  facts: DeploymentFacts,
+  load: Load,
+  capacity: number,
+  c: Coefficients,
+  alone: StepWork = prefillWork(facts, load.inputTokens, load.cachedTokens),
+): Performance {
+  const { outputTokens, concurrency, tokensPerStep } = load
+  const running = Math.min(concurrency, Math.max(1, capacity))
+  const prefill = prefillMs(alone, c)
+  const steps = Math.max(1, (outputTokens - 1) / tokensPerStep)
+  const context = load.inputTokens + outputTokens / 2
+  let decoding = running
+  let step = 0
+  let interval = 0
+  for (let round = 0; round < 3; round += 1) {
+    step = stepMs(facts, decodeWork(facts, decoding, context), decoding, c)
+    interval = step + (c.interference * (running - 1) * prefill) / steps
+    decoding = Math.max(1, (running * interval * steps) / (interval * steps + prefill))
+  }
+  const queueMs = c.queue * prefill * (running - 1) ** c.queuePower
+  const service = interval * steps + prefill
+  const cacheWaitMs = ((concurrency - running) / running) * service
+  return {
+    ttftMs: c.firstToken + prefill * facts.deployment.pp + step + queueMs + cacheWaitMs,
+    tpotMs: interval / tokensPerStep,
+    stepMs: step,
+    prefillMs: prefill,
+    running,
+    decoding,
+    cacheWaitMs,
+  }
+}
