@@ -1,20 +1,16 @@
+import { TokenmillError } from '../core/index.ts'
 import type { Hardware } from './hardware.ts'
-import type { DeploymentFacts } from './roofline.ts'
+import type { Deployment, DeploymentFacts } from './roofline.ts'
 
-/** Share of a GPU's memory that engines are given, and what they need beside weights and cache. */
+/** Shares of a GPU's memory that engines are given, and what they need beside weights and cache. */
 export const memoryRules = {
   /** vLLM and TensorRT-LLM default to 0.9 of the memory; SGLang computes a like share. */
   usable: 0.9,
-  /** CUDA context, graphs, NCCL, activations of one chunk, per GPU. AIConfigurator counts 3.5 GiB + 0.4 for NCCL. */
+  /** What an operator can set before the engine fails to start; used where the default leaves no room. */
+  usableAtMost: 0.95,
+  /** CUDA context, graphs, communication buffers, activations of one chunk, per GPU. AIConfigurator counts 3.9 GB. */
   workspaceBytes: 4e9,
 } as const
-
-/** KV bytes of one sequence of `tokens` tokens on one GPU of its attention group. */
-export function sequenceBytes(facts: DeploymentFacts, tokens: number): number {
-  let bytes = tokens * facts.kvBytesPerTokenPerGpu + facts.stateBytesPerGpu
-  for (const window of facts.windowKv) bytes += Math.min(tokens, window.tokens) * window.bytesPerToken
-  return bytes
-}
 
 /**
  * Memory of one GPU in bytes. The "GB" of accelerator names are binary: an H200 of 141 GB shows 143,771 MiB, a B200
@@ -22,6 +18,13 @@ export function sequenceBytes(facts: DeploymentFacts, tokens: number): number {
  */
 export function memoryBytes(gpu: Hardware): number {
   return gpu.memoryGb * 1024 ** 3
+}
+
+/** KV bytes of one sequence of `tokens` tokens on one GPU of its attention group. */
+export function sequenceBytes(facts: DeploymentFacts, tokens: number): number {
+  let bytes = tokens * facts.kvBytesPerTokenPerGpu + facts.stateBytesPerGpu
+  for (const window of facts.windowKv) bytes += Math.min(tokens, window.tokens) * window.bytesPerToken
+  return bytes
 }
 
 /** Bytes for the KV cache on each GPU; negative when the weights alone do not fit. */
@@ -44,4 +47,37 @@ export function cacheCapacity(
   const held = facts.deployment.engine === 'trtllm' ? outputTokens : outputTokens / 2
   const each = sequenceBytes(facts, inputTokens + held)
   return each === 0 ? Infinity : (facts.deployment.dp * room) / each
+}
+
+/** Most sequences that an engine batches unless told otherwise, per replica. */
+export function engineMaxBatch(deployment: Deployment): number {
+  // TensorRT-LLM's default maximum batch; vLLM's and SGLang's published runs raise theirs to the load.
+  return (deployment.engine === 'trtllm' ? 2048 : 4096) * deployment.dp
+}
+
+/** The share of memory to plan with: the default, or the most an operator can set where weights need it. */
+export function assessMemory(facts: DeploymentFacts): { readonly usable: number; readonly roomBytes: number } {
+  const tight = cacheRoomBytes(facts) < 0.02 * memoryBytes(facts.deployment.gpu)
+  const usable = tight ? memoryRules.usableAtMost : memoryRules.usable
+  return { usable, roomBytes: cacheRoomBytes(facts, usable) }
+}
+
+/** The error for a deployment that cannot hold its weights, or not one sequence. */
+export function memoryShortage(facts: DeploymentFacts, tokens: number): TokenmillError {
+  const { shape, gpu, precision, tp, pp, dp } = facts.deployment
+  const { usable, roomBytes } = assessMemory(facts)
+  const missing = Math.ceil(sequenceBytes(facts, tokens) - roomBytes)
+  const perGpu = memoryBytes(gpu) * usable - memoryRules.workspaceBytes
+  const gpus = Math.ceil((facts.weightBytesPerGpu * tp * pp) / perGpu)
+  let fitting = tp * pp
+  while (fitting < gpus) fitting *= 2
+  const remedy =
+    fitting > tp * pp
+      ? `${fitting} GPUs per replica (tp × pp) would hold it${precision.format.bits > 8 ? ', or a narrower precision' : ''}.`
+      : 'A shorter sequence, a narrower KV cache or more GPUs would make it fit.'
+  return new TokenmillError(
+    'unsupported',
+    `${shape.name} in ${precision.format.id} on tp ${tp} × pp ${pp} × dp ${dp} ${gpu.id} does not fit: each GPU lacks ${missing} bytes (${(missing / 1e9).toFixed(1)} GB) for weights (${(facts.weightBytesPerGpu / 1e9).toFixed(1)} GB), workspace and one sequence of ${tokens} tokens. ${remedy}`,
+    { param: 'tp', limit: 'gpuMemory', maximum: Math.floor(memoryBytes(gpu) * usable), unit: 'bytes' },
+  )
 }

@@ -1,7 +1,7 @@
 import { resolveModel, type ModelShape } from '../../model/index.ts'
 import { deploy } from '../deployment.ts'
 import { resolveHardware } from '../hardware.ts'
-import { cacheCapacity } from '../memory.ts'
+import { assessMemory, cacheCapacity, engineMaxBatch } from '../memory.ts'
 import { performanceOf, type Coefficients, type Load, type Performance } from '../performance.ts'
 import { resolveFormat } from '../precision.ts'
 import { factsOf, prefillWork, type DeploymentFacts, type StepWork } from '../roofline.ts'
@@ -50,9 +50,6 @@ export function quantityOf(performance: Performance, quantity: Quantity, gpus: n
       return (1000 * performance.running) / performance.tpotMs / gpus
   }
 }
-
-/** Most sequences that TensorRT-LLM batches per attention group: its benchmark's default maximum batch size. */
-export const trtllmMaxBatch = 2048
 
 /** All measurements that the calibration uses. */
 export function readMeasurements(): readonly Measurement[] {
@@ -182,9 +179,11 @@ function measurement(source: Source, cells: Cells, described: Described): Measur
   const deployment = deploy(shape, gpu, described.engine, resolveFormat(described.precision), described.parallelism)
   const facts = factsOf(deployment)
   const { inputTokens, outputTokens } = described
-  const limit = described.engine === 'trtllm' ? trtllmMaxBatch * deployment.dp : Infinity
   // What was measured did run, however tight: at least one sequence.
-  const held = Math.max(1, Math.min(limit, cacheCapacity(facts, inputTokens, outputTokens)))
+  const held = Math.max(
+    1,
+    Math.min(engineMaxBatch(deployment), cacheCapacity(facts, inputTokens, outputTokens, assessMemory(facts).usable)),
+  )
   const capacity = source === 'mlenergy' ? (described.concurrency ?? held) : held
   return {
     source,
