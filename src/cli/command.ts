@@ -77,6 +77,8 @@ export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: 
     program.addHelpText('after', ['', 'Examples:', ...definition.examples.map((line) => `  ${line}`)].join('\n'))
   }
   const run = definition.run?.bind(definition)
+  // Options after a subcommand's name are the subcommand's, though its parent knows some by the same name.
+  if (definition.subcommands !== undefined) program.enablePositionalOptions()
   if (run !== undefined) {
     program.action(async (...received: unknown[]) => {
       const positionals = received.slice(0, definition.arguments?.length ?? 0)

@@ -8,6 +8,7 @@ import { keys } from './keys.ts'
 import { mock } from './mock.ts'
 import { models } from './models.ts'
 import { runPrompt } from './run-prompt.ts'
+import { plan } from './plan.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
 
@@ -25,6 +26,7 @@ export const tokenmill: CommandDefinition = defineCommand({
     config,
     keys,
     bench,
+    plan,
     mock,
     defineCompletion(() => tokenmill),
     version,

@@ -5,7 +5,9 @@ export function nearestNames(wanted: string, names: readonly string[], most = 5)
     .map((name) => {
       const candidate = letters(name)
       const contains = target.length > 2 && (candidate.includes(target) || target.includes(candidate))
-      return { name, distance: editDistance(target, candidate) - (contains ? 100 : 0) }
+      // A mistyped short form (`h1000`) is near the long name's beginning (`h100_sxm`).
+      const beginning = editDistance(target, candidate.slice(0, target.length)) + 0.5
+      return { name, distance: Math.min(editDistance(target, candidate), beginning) - (contains ? 100 : 0) }
     })
     .sort((a, b) => a.distance - b.distance || a.name.localeCompare(b.name))
     .slice(0, most)

@@ -3,12 +3,12 @@ import { TokenmillError } from '../core/index.ts'
 import type { FfnGroup, Fp4Scope, MixerGroup, ModelShape } from './shape.ts'
 
 const count = z.number().int().positive()
-const maybe = count.nullish()
-const orZero = z.number().int().min(0).nullish()
+const maybe = count.optional()
+const orZero = z.number().int().min(0).optional()
 
 /** The fields of a Hugging Face `config.json` that a shape depends on, over all families that are known here. */
 const configSchema = z.looseObject({
-  model_type: z.string().nullish(),
+  model_type: z.string().optional(),
   num_hidden_layers: count,
   hidden_size: count,
   num_attention_heads: count,
@@ -21,7 +21,7 @@ const configSchema = z.looseObject({
   dense_intermediate_size: maybe,
   vocab_size: count,
   max_position_embeddings: maybe,
-  tie_word_embeddings: z.boolean().nullish(),
+  tie_word_embeddings: z.boolean().optional(),
   num_experts: orZero,
   num_local_experts: orZero,
   n_routed_experts: orZero,
@@ -45,19 +45,19 @@ const configSchema = z.looseObject({
   index_n_heads: maybe,
   index_head_dim: maybe,
   sliding_window: maybe,
-  use_sliding_window: z.boolean().nullish(),
+  use_sliding_window: z.boolean().optional(),
   sliding_window_pattern: maybe,
   attention_chunk_size: maybe,
-  layer_types: z.array(z.string()).nullish(),
+  layer_types: z.array(z.string()).optional(),
   full_attention_interval: maybe,
   linear_key_head_dim: maybe,
   linear_num_key_heads: maybe,
   linear_num_value_heads: maybe,
   linear_value_head_dim: maybe,
   linear_conv_kernel_dim: maybe,
-  attn_output_gate: z.boolean().nullish(),
-  use_qk_norm: z.boolean().nullish(),
-  hybrid_override_pattern: z.string().nullish(),
+  attn_output_gate: z.boolean().optional(),
+  use_qk_norm: z.boolean().optional(),
+  hybrid_override_pattern: z.string().optional(),
   mamba_head_dim: maybe,
   mamba_num_heads: maybe,
   ssm_state_size: maybe,
@@ -78,16 +78,15 @@ export interface CheckpointFacts {
  * Throws `invalid_request` naming the field that is missing or wrong.
  */
 export function shapeFromConfig(name: string, config: unknown, facts: CheckpointFacts = {}): ModelShape {
-  const outer = z.looseObject({ text_config: z.looseObject({}).nullish() }).safeParse(config)
-  const flat = outer.success ? { ...outer.data, ...outer.data.text_config } : config
-  const parsed = configSchema.safeParse(flat)
+  const parsed = configSchema.safeParse(flatten(config))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     const field = issue === undefined || issue.path.length === 0 ? 'the file' : issue.path.join('.')
     throw new TokenmillError('invalid_request', `Config of '${name}': ${field}: ${issue?.message}.`, { param: field })
   }
   const read = parsed.data
-  const ffns = read.hybrid_override_pattern == null ? ffnGroups(read) : patternFfns(read, read.hybrid_override_pattern)
+  const ffns =
+    read.hybrid_override_pattern === undefined ? ffnGroups(read) : patternFfns(read, read.hybrid_override_pattern)
   const isMoe = ffns.some((group) => group.kind === 'moe')
   return {
     name,
@@ -95,7 +94,7 @@ export function shapeFromConfig(name: string, config: unknown, facts: Checkpoint
     layers: read.num_hidden_layers,
     vocabulary: read.vocab_size,
     tiedEmbeddings: read.tie_word_embeddings ?? (read.model_type ?? '').startsWith('gemma'),
-    contextTokens: read.max_position_embeddings ?? undefined,
+    contextTokens: read.max_position_embeddings,
     mixers: mixerGroups(read).filter((group) => group.layers > 0),
     ffns: ffns.filter((group) => group.layers > 0),
     fp4Scope: facts.fp4Scope ?? (isMoe ? 'ffn' : 'all'),
@@ -103,15 +102,23 @@ export function shapeFromConfig(name: string, config: unknown, facts: Checkpoint
   }
 }
 
+/** Multimodal models keep the language part in `text_config`; null stands for "not said". */
+function flatten(config: unknown): unknown {
+  const outer = z.looseObject({ text_config: z.looseObject({}).nullish() }).safeParse(config)
+  if (!outer.success) return config
+  const entries = Object.entries({ ...outer.data, ...outer.data.text_config })
+  return Object.fromEntries(entries.filter(([, value]) => value !== null))
+}
+
 function mixerGroups(config: Config): readonly MixerGroup[] {
   const layers = config.num_hidden_layers
-  if (config.hybrid_override_pattern != null) {
+  if (config.hybrid_override_pattern !== undefined) {
     const attention = countLetters(config.hybrid_override_pattern, '*')
     return [gqa(config, attention, undefined), mamba(config, countLetters(config.hybrid_override_pattern, 'M'))]
   }
-  if (config.kv_lora_rank != null) return [mla(config, config.kv_lora_rank)]
-  if (config.linear_num_value_heads != null) {
-    const full = config.full_attention_interval == null ? 0 : Math.floor(layers / config.full_attention_interval)
+  if (config.kv_lora_rank !== undefined) return [mla(config, config.kv_lora_rank)]
+  if (config.linear_num_value_heads !== undefined) {
+    const full = config.full_attention_interval === undefined ? 0 : Math.floor(layers / config.full_attention_interval)
     const listed = config.layer_types?.filter((type) => type === 'full_attention').length
     const attention = listed ?? full
     return [gqa(config, attention, undefined), linear(config, layers - attention)]
@@ -124,14 +131,15 @@ function mixerGroups(config: Config): readonly MixerGroup[] {
 function windowLayers(config: Config): { readonly layers: number; readonly tokens: number | undefined } {
   const layers = config.num_hidden_layers
   // Llama 4: three of four layers attend within chunks; on average half a chunk behind, like a window of its size.
-  if (config.attention_chunk_size != null && config.sliding_window == null) {
+  if (config.attention_chunk_size !== undefined && config.sliding_window === undefined) {
     return { layers: layers - Math.floor(layers / 4), tokens: config.attention_chunk_size }
   }
-  if (config.sliding_window == null || config.use_sliding_window === false) return { layers: 0, tokens: undefined }
+  if (config.sliding_window === undefined || config.use_sliding_window === false)
+    return { layers: 0, tokens: undefined }
   const listed = config.layer_types?.filter((type) => type === 'sliding_attention').length
   if (listed !== undefined) return { layers: listed, tokens: config.sliding_window }
   const pattern = config.sliding_window_pattern
-  const full = pattern == null ? 0 : Math.floor(layers / pattern)
+  const full = pattern === undefined ? 0 : Math.floor(layers / pattern)
   return { layers: layers - full, tokens: config.sliding_window }
 }
 
@@ -162,7 +170,8 @@ function mla(config: Config, kvRank: number): MixerGroup {
     nopeDim: required(config, 'qk_nope_head_dim'),
     ropeDim: required(config, 'qk_rope_head_dim'),
     valueDim: required(config, 'v_head_dim'),
-    indexer: topTokens == null || heads == null || dim == null ? undefined : { topTokens, heads, dim },
+    indexer:
+      topTokens === undefined || heads === undefined || dim === undefined ? undefined : { topTokens, heads, dim },
   }
 }
 
@@ -214,7 +223,7 @@ function ffnGroups(config: Config): readonly FfnGroup[] {
 }
 
 function sharedWidth(config: Config, width: number): number {
-  if (config.intermediate_size_mlp != null) return width
+  if (config.intermediate_size_mlp !== undefined) return width
   const stated =
     config.shared_expert_intermediate_size ??
     config.moe_shared_expert_intermediate_size ??
@@ -251,7 +260,7 @@ function countLetters(pattern: string, letter: string): number {
   return pattern.split(letter).length - 1
 }
 
-function required<Key extends keyof Config & string>(config: Config, field: Key): number {
+function required(config: Config, field: string): number {
   const value = config[field]
   if (typeof value === 'number' && value > 0) return value
   throw new TokenmillError(

@@ -38,7 +38,7 @@ export interface Calibration {
   }
 }
 
-export const calibration: Calibration = stored as unknown as Calibration
+export const calibration: Calibration = stored
 
 /** The coefficients for an engine on a GPU generation; unseen pairs borrow from the engine, the generation, and all. */
 export function calibratedCoefficients(
@@ -67,6 +67,14 @@ export function spreadOf(
   return extrapolated ? { low: spread.low ** 1.5, high: spread.high ** 1.5 } : spread
 }
 
+/** Formats that take the same bytes and units as one that was measured. */
+const measuredAs: Readonly<Record<string, string>> = {
+  fp16: 'bf16',
+  'fp8-block': 'fp8',
+  'fp8-e5m2': 'fp8',
+  mxfp4: 'fp4',
+}
+
 /** Why a prediction leaves what was measured; empty where it does not. */
 export function extrapolations(
   facts: DeploymentFacts,
@@ -79,7 +87,8 @@ export function extrapolations(
   const reasons: string[] = []
   if (!domain.pairs.includes(`${engine}/${gpu.generation}`)) reasons.push(`${engine} on ${gpu.generation} not measured`)
   else if (!domain.gpus.includes(gpu.id)) reasons.push(`${gpu.id} not measured`)
-  if (!domain.formats.includes(precision.format.id)) reasons.push(`${precision.format.id} not measured`)
+  if (!domain.formats.includes(measuredAs[precision.format.id] ?? precision.format.id))
+    reasons.push(`${precision.format.id} not measured`)
   if (load.concurrency > 1.5 * domain.maxConcurrency) reasons.push('more requests at once than measured')
   if (load.inputTokens + load.outputTokens > 1.2 * domain.maxTokens) reasons.push('longer sequences than measured')
   if (activeParameters < 0.8 * domain.minActiveParameters || activeParameters > 1.2 * domain.maxActiveParameters) {

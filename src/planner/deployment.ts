@@ -29,7 +29,7 @@ export function deploy(
 }
 
 function checkParallelism(shape: ModelShape, parallelism: Parallelism): void {
-  const { tp, pp, ep, dp } = parallelism
+  const { tp, pp, ep } = parallelism
   const fail = (param: string, message: string): never => {
     throw new TokenmillError('invalid_request', message, { param })
   }

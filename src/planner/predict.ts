@@ -13,7 +13,7 @@ import { usdPerGpuHour, usdPerMillionTokens } from './cost.ts'
 import { energyFeatures, joulesPerOutputToken } from './energy.ts'
 import type { PriceTier } from './hardware.ts'
 import { assessMemory, cacheCapacity, engineMaxBatch, memoryShortage } from './memory.ts'
-import { performanceOf, type Performance } from './performance.ts'
+import { performanceOf, type Load, type Performance } from './performance.ts'
 import { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'
 
 /** What is asked of one replica. */
@@ -50,6 +50,7 @@ export interface Prediction {
   readonly concurrency: number
   /** Most sequences that the cache holds at once. */
   readonly maxBatch: number
+  readonly load: Load
   readonly performance: Performance
   readonly facts: DeploymentFacts
   /** Why this leaves what was measured; empty where it does not. */
@@ -133,6 +134,7 @@ export function predict(
     priceTier: price?.tier,
     concurrency,
     maxBatch: Math.floor(capacity),
+    load,
     performance,
     facts,
     extrapolated: reasons,

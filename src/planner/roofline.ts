@@ -1,11 +1,4 @@
-import {
-  cacheElementsPerToken,
-  countWeights,
-  mixerParameters,
-  stateElements,
-  type MixerGroup,
-  type ModelShape,
-} from '../model/index.ts'
+import { cacheElementsPerToken, countWeights, stateElements, type MixerGroup, type ModelShape } from '../model/index.ts'
 import { peakTflops, type Hardware } from './hardware.ts'
 import { weightBytes, type PrecisionPlan } from './precision.ts'
 
