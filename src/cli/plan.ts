@@ -74,12 +74,8 @@ export const plan = defineCommand({
     const model = resolveModel(values.model)
     const gpuNames = values.gpu.length > 0 ? values.gpu : ['h100_sxm']
     const gpus = gpuNames.map((name) => planner.overrideHardware(planner.resolveHardware(name), values.override))
-    const widest = values.precision.length > 0 ? values.precision : ['bf16', 'fp8', 'fp4']
-    const formats = widest
-      .map((name) => planner.resolveFormat(name))
-      .filter(
-        (format) => values.precision.length > 0 || gpus.some((gpu) => gpu.denseTflops[format.compute] !== undefined),
-      )
+    const formatNames = values.precision.length > 0 ? values.precision : ['bf16', 'fp8', 'fp4']
+    const formats = formatNames.map((name) => planner.resolveFormat(name))
     const demand: Demand = {
       inputTokens: values.isl,
       outputTokens: values.osl,
@@ -94,6 +90,7 @@ export const plan = defineCommand({
         gpus,
         ...(values.engine.length > 0 ? { engines: values.engine.map((name) => planner.resolveEngine(name)) } : {}),
         formats,
+        nativeFormatsOnly: values.precision.length === 0,
         maxGpusPerReplica: values.maxGpusPerReplica,
       },
       demand,

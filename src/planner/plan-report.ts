@@ -98,7 +98,9 @@ function paretoSection({ choices, rejected }: Recommendation): Section {
       'The best configurations of each GPU and precision, over engines, parallelism and load. Up and right is better; objectives are not applied here.',
     x: { label: 'tokens/s per user', scale: 'log' },
     y: { label: 'output tokens/s per GPU', scale: 'log' },
-    series: [...groups].map(([name, own]): PlotSeries => ({ name, points: paretoFront(own).map(toPoint) })),
+    series: [...groups]
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([name, own]): PlotSeries => ({ name, points: paretoFront(own).map(toPoint) })),
   }
 }
 

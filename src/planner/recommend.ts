@@ -24,6 +24,8 @@ export interface Candidates {
   readonly gpus: readonly Hardware[]
   readonly engines?: readonly EngineName[]
   readonly formats: readonly NumberFormat[]
+  /** Leave out formats that a GPU has no units for. */
+  readonly nativeFormatsOnly?: boolean
   readonly maxGpusPerReplica: number
 }
 
@@ -75,6 +77,7 @@ export function recommend(candidates: Candidates, demand: Demand, assumptions: A
   for (const gpu of candidates.gpus) {
     for (const engine of candidates.engines ?? enginesOf(gpu)) {
       for (const format of candidates.formats) {
+        if (candidates.nativeFormatsOnly === true && gpu.denseTflops[format.compute] === undefined) continue
         for (const parallelism of layouts(candidates.shape, gpu, candidates.maxGpusPerReplica)) {
           const outcome = assess(candidates.shape, gpu, engine, format, parallelism, demand, assumptions, cache)
           if ('reason' in outcome) rejected.push(outcome)
