@@ -24,7 +24,7 @@ export interface Calibration {
   /** Offline throughput over the closed-loop figure, by GPU generation: ramp and tail of a finite batch. */
   readonly offline: Readonly<Record<string, number>>
   readonly energy: Readonly<Record<string, EnergyCoefficients>>
-  /** By quantity, then engine (`all` for unknown pairs): 10 % and 90 % points of held-out errors. */
+  /** By quantity, then engine (`all` for unknown pairs): the 80 % interval, from held-out errors. */
   readonly spreads: Readonly<Record<SpreadQuantity, Readonly<Record<string, Spread>>>>
   /** What was measured, to know what is extrapolation. */
   readonly domain: {

@@ -52,9 +52,12 @@ export function logErrors(rows: readonly HeldOut[], quantity: Quantity): readonl
   )
 }
 
-/** The 10 % and 90 % points of what was measured over what was predicted. */
+/**
+ * The interval that holds 8 of 10 new rows, as factors of the prediction. Errors come in clusters by model and there
+ * are few models, so the plain 10 % and 90 % points cover too little on the next one: 7 % and 93 % are taken.
+ */
 export function spreadOf(errors: readonly number[]): Spread {
-  return { low: rounded(Math.exp(-quantile(errors, 0.9))), high: rounded(Math.exp(-quantile(errors, 0.1))) }
+  return { low: rounded(Math.exp(-quantile(errors, 0.93))), high: rounded(Math.exp(-quantile(errors, 0.07))) }
 }
 
 export function spreadsByEngine(rows: readonly HeldOut[], quantity: Quantity): Readonly<Record<string, Spread>> {
