@@ -49,10 +49,10 @@ describe('tokenmill plan', () => {
       expect(problems).toEqual([])
       expect(requests.filter((url) => !url.startsWith('data:'))).toEqual([address])
       // What the drawn chart itself says of its axes and legend.
-      const drawn = (await page.evaluate(`(() => {
+      const drawn: { x: string; y: string; titles: string[]; legend: string[] } = await page.evaluate(`(() => {
         const chart = Chart.getChart('figure-0')
         return { x: chart.scales.x.type, y: chart.scales.y.type, titles: [chart.options.scales.x.title.text, chart.options.scales.y.title.text], legend: chart.legend.legendItems.map((item) => item.text) }
-      })()`)) as { x: string; y: string; titles: string[]; legend: string[] }
+      })()`)
       expect([drawn.x, drawn.y]).toEqual(['logarithmic', 'logarithmic'])
       expect(drawn.titles).toEqual(['tokens/s per user', 'output tokens/s per GPU'])
       expect(drawn.legend).toEqual(['b200_sxm bf16', 'b200_sxm fp4', 'b200_sxm fp8', 'h100_sxm bf16', 'h100_sxm fp8'])
