@@ -1,4 +1,4 @@
-export { formatPath, type Path } from './document.ts'
+export type { Path } from './document.ts'
 export { configJsonSchema } from './json-schema.ts'
 export { loadConfig, parseConfig, type LoadedConfig } from './load.ts'
 export type { EndpointConfig, FileConfig, ModelConfig, SecretConfig } from './schema.ts'

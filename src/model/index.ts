@@ -1,6 +1,5 @@
-export { f16, f32, q4_0, q8_0, type GgufTensorFormat } from './gguf-blocks.ts'
+export { f32, q4_0, type GgufTensorFormat } from './gguf-blocks.ts'
 export type { GgufContent, GgufScalar, GgufScalarType, GgufTensor, GgufValue } from './gguf-header.ts'
-export { writeGguf } from './gguf-writer.ts'
 export { randomModelShapes, writeRandomModel, type RandomModelOptions, type RandomModelShape } from './random-model.ts'
 export { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from './chat-format.ts'
 export { createOutputParser, type ChatOutputParser } from './answer/output-parser.ts'
@@ -9,26 +8,18 @@ export type { AnswerShape } from './answer/answer-shape.ts'
 export type { CallConvention, CallSyntax } from './answer/conventions.ts'
 export type { TaggedStyle } from './answer/tagged-call.ts'
 export { readGgufMetadata, type GgufMetadata, type GgufShape } from './gguf-metadata.ts'
-export {
-  readGgufHeader,
-  type GgufFileHeader,
-  type GgufMetadataScalar,
-  type GgufMetadataValue,
-  type GgufTensorEntry,
-} from './gguf-reader.ts'
+export type { GgufFileHeader, GgufMetadataScalar, GgufMetadataValue, GgufTensorEntry } from './gguf-reader.ts'
 export type { HubAccess, HubFile } from './hub/hub-files.ts'
 export { shardOf } from './hub/hub-files.ts'
-export { isHubReference, parseHubReference, type HubReference } from './hub/hub-reference.ts'
+export { isHubReference, type HubReference } from './hub/hub-reference.ts'
 export { ModelStore, type StoredModel } from './hub/model-store.ts'
 export { fitModel, precisionOf, type MemoryProfile } from './model-fit.ts'
 export { catalog, resolveModel, shapeOf, type CatalogEntry, type ResolvedModel } from './catalog.ts'
 export { nearestNames } from './nearest-names.ts'
 export { shapeFromConfig } from './shape-from-config.ts'
-export { shapeFromGguf } from './shape-from-gguf.ts'
 export {
   cacheElementsPerToken,
   countWeights,
-  mixerParameters,
   stateElements,
   type DenseGroup,
   type FfnGroup,

@@ -1,4 +1,3 @@
-export { formatNumber } from './numbers.ts'
 export { renderReport } from './page.ts'
 export type {
   Axis,

@@ -7,7 +7,6 @@ export type CodePoints = readonly number[]
 
 /** Every code point that text can hold: surrogates are no characters. */
 export const anyCodePoint: CodePoints = [0, 0xd7ff, 0xe000, 0x10ffff]
-export const noCodePoint: CodePoints = []
 
 export function codePoint(value: number): CodePoints {
   return [value, value]
