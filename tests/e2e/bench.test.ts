@@ -251,13 +251,14 @@ describe('runBench() searches', () => {
   })
 
   it('the highest rate that a server of known capacity can keep', async () => {
-    // 20 ms a request, one at a time: 50 a second at most, and the wait passes 100 ms well before.
+    // 20 ms a request, one at a time: 50 a second in the long run. Within one second at r a second the backlog's wait,
+    // (r − 50) × 20 ms, may reach 130 ms for the last tenth of the requests before a tenth of them is late: r = 57.
     const mock = await start({ ttft: 'fixed:20ms', maxRunning: 1 })
     const options = { findGoodput: true, slo: 'ttft=150ms', startRate: 10, output: '1', duration: 1000, precision: 0.5 }
     const result = await measure(mock.url, options)
     expect(result.kind).toBe('goodput')
     expect(result.summary['maxRateRps']).toBeGreaterThan(9)
-    expect(result.summary['maxRateRps']).toBeLessThan(50)
+    expect(result.summary['maxRateRps']).toBeLessThan(65)
     expect(textReport(result)).toContain('Highest rate')
   })
 

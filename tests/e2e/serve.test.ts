@@ -118,9 +118,9 @@ describe('the official client', () => {
       status: 400,
       code: 'context_length_exceeded',
     })
-    await expect(client.embeddings.create({ model: 'tiny', input: 'x' })).rejects.toMatchObject({
+    await expect(client.embeddings.create({ model: 'tiny', input: [] })).rejects.toMatchObject({
       status: 400,
-      code: 'unsupported',
+      param: 'input',
     })
   })
 })
