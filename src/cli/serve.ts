@@ -36,6 +36,7 @@ export const serve = defineCommand({
     'tokenmill serve',
     'tokenmill serve --model hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M',
     'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
+    'tokenmill serve --model ./llama-3.2-3b.gguf --lora sql=./sql-lora.gguf --lora terse=./terse-lora.gguf:0.5',
     'tokenmill serve --config tokenmill.yaml',
     'TOKENMILL_API_KEY=… tokenmill serve --host 0.0.0.0 --model a.gguf --model b.gguf',
   ],
@@ -51,7 +52,10 @@ export const serve = defineCommand({
     const models: string[] = []
     for (const model of named) models.push(await resolveModelPath(model, io))
     const apiKey = [...values.apiKey, ...environmentKeys(io)]
-    const engines = createEmbeddedEngines(models, values.servedModelName, values)
+    const adapters = await Promise.all(
+      values.lora.map(async (adapter) => ({ ...adapter, path: await resolveModelPath(adapter.path, io) })),
+    )
+    const engines = createEmbeddedEngines(models, values.servedModelName, values, adapters)
     const config = file === undefined ? {} : { config: file.loaded }
     const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr, ...config })
     const stopWatching = file?.watch(server) ?? (() => undefined)

@@ -40,6 +40,7 @@ describe('parseConfig()', () => {
       name: 'chat',
       endpoints: [{ url: 'http://10.0.0.7:8000', engine: 'auto', headers: {}, weight: 1, priority: false, labels: {} }],
       fallbacks: [],
+      adapters: {},
       timeouts: {},
       retries: {},
     })

@@ -109,6 +109,13 @@ const retries = z
   .strictObject(fieldsOf(fleetOptions, ['maxAttempts', 'maxRetryWaitMs', 'retriesPerRequest', 'retriesPerSecond']))
   .describe('For this model alone.')
 
+const adapter = z
+  .union([
+    z.string().min(1),
+    z.strictObject({ file: z.string().min(1).describe('GGUF file.'), scale: z.number().default(1) }),
+  ])
+  .describe('A LoRA adapter: its GGUF file, or {file, scale}.')
+
 const model = z.strictObject({
   name: z.string().min(1).max(256).describe('The name that clients ask for.'),
   endpoints: z.array(endpoint).min(1, 'must have at least one endpoint').describe('Who serves it.'),
@@ -118,6 +125,10 @@ const model = z.strictObject({
     .describe('Models to turn to, in order, when this one cannot serve. Their own fallbacks are not followed.'),
   timeouts: timeouts.default({}),
   retries: retries.default({}),
+  adapters: z
+    .record(z.string().min(1).max(256), adapter)
+    .default({})
+    .describe('LoRA adapters of the model, each offered under its own name. For embedded engines.'),
   placement: z.enum(placementNames).optional().describe('How a replica is chosen. Default: that of limits.placement.'),
 })
 
@@ -181,10 +192,17 @@ export const fileSchema = z
   .superRefine((value, context) => {
     const seen = new Set<string>()
     value.models.forEach((entry, at) => {
-      if (seen.has(entry.name)) {
-        context.addIssue({ code: 'custom', path: ['models', at, 'name'], message: `'${entry.name}' names two models` })
+      const own = Object.keys(entry.adapters)
+      const places = [[entry.name, ['name']] as const, ...own.map((name) => [name, ['adapters', name]] as const)]
+      for (const [name, place] of places) {
+        const path = ['models', at, ...place]
+        if (seen.has(name)) context.addIssue({ code: 'custom', path, message: `'${name}' names two models` })
+        seen.add(name)
       }
-      seen.add(entry.name)
+      if (own.length > 0 && entry.endpoints.some(({ engine }) => engine !== 'embedded')) {
+        const message = 'have a meaning for embedded engines alone; load them where the endpoint runs'
+        context.addIssue({ code: 'custom', path: ['models', at, 'adapters'], message })
+      }
     })
     value.models.forEach((entry, at) => {
       entry.fallbacks.forEach((fallback, index) => {

@@ -10,6 +10,8 @@ export interface Backend {
   readonly shape: BackendShape
   /** The arrays of the next `decode`. Filled by the loop, consumed by `decode`. */
   readonly batch: Batch
+  /** The adapter that the next `decode` computes with, as `Job.adapter` counts them. A batch has one. */
+  useAdapter(adapter: number): void
   /**
    * Computes the batch. `full`: no free KV cell for it, and nothing changed. Throws where the context is lost; the
    * process ends then, and its parent starts another.

@@ -10,7 +10,13 @@ import type {
   GenerationRequest,
   TokenizeInput,
 } from '../inference/index.ts'
-import { createChatFormat, readGgufMetadata, type ChatFormat, type GgufMetadata } from '../model/index.ts'
+import {
+  checkLoraAdapter,
+  createChatFormat,
+  readGgufMetadata,
+  type ChatFormat,
+  type GgufMetadata,
+} from '../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
 import { embedInPortions } from './embedding.ts'
@@ -18,6 +24,7 @@ import { cancelled, EngineProcess } from './engine-process.ts'
 import { EventQueue } from './event-queue.ts'
 import { ConstraintCompiler } from './grammar/index.ts'
 import type {
+  AdapterSpec,
   EmbeddingReply,
   FromChild,
   JobRequest,
@@ -34,11 +41,18 @@ export interface EmbeddedEngineConfig {
   readonly modelPath: string
   /** The name under which requests ask for it. */
   readonly modelName: string
+  /** Adapters of the model, each under a name of its own. */
+  readonly adapters: readonly NamedAdapter[]
   readonly options: EngineOptionValues
   /** Folder of libllama's libraries. */
   readonly libraryFolder: string
   /** Cores for this engine: its share of the CPU quota. */
   readonly cores: number
+}
+
+/** A LoRA adapter and the name under which requests ask for the model with it. */
+export interface NamedAdapter extends AdapterSpec {
+  readonly name: string
 }
 
 /**
@@ -61,7 +75,7 @@ export class EmbeddedEngine implements Engine {
   #past: LoopStatus = idle
   #cancelIdleUnload: (() => void) | undefined
 
-  /** Throws `startup` for a file whose header cannot be read. Loading begins with `ready` or the first request. */
+  /** Throws `startup` for a file whose header cannot be read, and for an adapter of another model. Loading begins with `ready` or the first request. */
   constructor(config: EmbeddedEngineConfig, clock: Clock = systemClock) {
     this.endpoint = `embedded:${config.modelName}`
     this.#config = config
@@ -69,6 +83,7 @@ export class EmbeddedEngine implements Engine {
     this.#metadata = readGgufMetadata(config.modelPath)
     this.#constraints = new ConstraintCompiler(config.options.maxGrammarBytes)
     checkHeader(this.#metadata)
+    for (const adapter of config.adapters) checkLoraAdapter(adapter.path, this.#metadata)
     this.#process = new EngineProcess(
       toLoadSpec(config),
       { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
@@ -77,13 +92,11 @@ export class EmbeddedEngine implements Engine {
   }
 
   models(): readonly EngineModel[] {
+    const { modelName, modelPath, adapters } = this.#config
+    const contextTokens = this.#process.model?.contextTokens ?? this.#metadata.contextTokens
     return [
-      {
-        name: this.#config.modelName,
-        parent: undefined,
-        contextTokens: this.#process.model?.contextTokens ?? this.#metadata.contextTokens,
-        root: this.#config.modelPath,
-      },
+      { name: modelName, parent: undefined, contextTokens, root: modelPath },
+      ...adapters.map(({ name, path }) => ({ name, parent: modelName, contextTokens, root: path })),
     ]
   }
 
@@ -113,9 +126,9 @@ export class EmbeddedEngine implements Engine {
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
     if (signal.aborted) throw cancelled(signal)
-    this.#requireModel(request.model)
+    const adapter = this.#adapterOf(request.model)
     const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
-    const job = this.#toJob(request, reader)
+    const job = this.#toJob(request, adapter, reader)
     await this.#process.acquire(signal)
     const queue = this.#open(job.key)
     const abort = () => queue.fail(cancelled(signal))
@@ -140,7 +153,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
-    this.#requireModel(model)
+    this.#adapterOf(model)
     const rendered = input.kind === 'chat' ? this.#chatFormat().render(input.chat) : undefined
     const text = input.kind === 'text' ? input.text : (rendered?.prompt ?? '')
     const addSpecial = input.kind === 'text' ? input.addSpecialTokens : (rendered?.addSpecialTokens ?? true)
@@ -149,14 +162,14 @@ export class EmbeddedEngine implements Engine {
   }
 
   async detokenize(model: string, tokens: readonly number[], signal: AbortSignal): Promise<string> {
-    this.#requireModel(model)
+    this.#adapterOf(model)
     return (await this.#call((call) => ({ type: 'detokenize', call, tokens }), signal)) as string
   }
 
   async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
-    this.#requireModel(request.model)
+    const adapter = this.#adapterOf(request.model)
     return await embedInPortions(request, async (inputs) => {
-      const reply = await this.#call((call) => ({ type: 'embed', call, inputs }), signal)
+      const reply = await this.#call((call) => ({ type: 'embed', call, adapter, inputs }), signal)
       return reply as EmbeddingReply
     })
   }
@@ -170,11 +183,12 @@ export class EmbeddedEngine implements Engine {
     await this.#process.close()
   }
 
-  #toJob(request: GenerationRequest, reader: AnswerReader): JobRequest {
+  #toJob(request: GenerationRequest, adapter: number, reader: AnswerReader): JobRequest {
     const { sampling } = request
     const grammar = toGrammar(request, reader.answer, this.#constraints, this.#config.options.maxGrammarBytes)
     return {
       key: (this.#keys += 1),
+      adapter,
       n: request.n,
       maxTokens: request.maxTokens,
       stop: [...request.stop, ...reader.stop],
@@ -198,11 +212,13 @@ export class EmbeddedEngine implements Engine {
     return this.#format
   }
 
-  #requireModel(model: string): void {
-    if (model === this.#config.modelName) return
-    throw new TokenmillError('model_not_found', `This engine serves '${this.#config.modelName}', not '${model}'.`, {
-      available: [this.#config.modelName],
-    })
+  /** The number of the adapter that the name stands for; 0 for the model itself. Throws `model_not_found`. */
+  #adapterOf(model: string): number {
+    const available = this.models().map(({ name }) => name)
+    const found = available.indexOf(model)
+    if (found >= 0) return found
+    const list = available.map((name) => `'${name}'`).join(', ')
+    throw new TokenmillError('model_not_found', `This engine serves ${list}, not '${model}'.`, { available })
   }
 
   #open(key: number): EventQueue<LoopEvent> {
@@ -307,7 +323,7 @@ function checkHeader({ header, shape, shard }: GgufMetadata): void {
   if (shard.index !== 1) throw fault(`it is shard ${shard.index} of ${shard.count}; name the first one`)
 }
 
-function toLoadSpec({ modelPath, libraryFolder, cores, options }: EmbeddedEngineConfig): LoadSpec {
+function toLoadSpec({ modelPath, adapters, libraryFolder, cores, options }: EmbeddedEngineConfig): LoadSpec {
   const {
     ctx,
     slots,
@@ -323,6 +339,7 @@ function toLoadSpec({ modelPath, libraryFolder, cores, options }: EmbeddedEngine
   } = options
   return {
     modelPath,
+    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     libraryFolder,
     cores,
     ctx,

@@ -3,11 +3,12 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '../inference/index.ts'
 import { readCpuQuota } from './cpu-quota.ts'
-import { EmbeddedEngine } from './embedded-engine.ts'
+import { EmbeddedEngine, type NamedAdapter } from './embedded-engine.ts'
 import { findPackFolder } from './native/library.ts'
 import type { EngineOptionValues } from './options.ts'
 
 export { engineOptions, type EngineOptionValues } from './options.ts'
+export type { NamedAdapter } from './embedded-engine.ts'
 
 /** A model to serve from a file on this machine. */
 export interface EmbeddedModel {
@@ -15,6 +16,8 @@ export interface EmbeddedModel {
   readonly path: string
   /** The name under which requests ask for it. */
   readonly name: string
+  /** LoRA adapters (GGUF), each a model of its own to clients; all share the model's weights, slots and KV cells. */
+  readonly adapters?: readonly NamedAdapter[]
   /** How many engines live on this machine: they share its cores. 1 unless said otherwise. */
   readonly engines?: number
 }
@@ -27,6 +30,7 @@ export function createEmbeddedEngine(model: EmbeddedModel, options: EngineOption
   return new EmbeddedEngine({
     modelPath: path.resolve(model.path),
     modelName: model.name,
+    adapters: (model.adapters ?? []).map((adapter) => ({ ...adapter, path: path.resolve(adapter.path) })),
     options,
     libraryFolder: findPackFolder(path.dirname(fileURLToPath(import.meta.url))),
     cores: Math.max(1, Math.floor(readCpuQuota() / (model.engines ?? 1))),

@@ -12,11 +12,12 @@ import type { Sequence } from './sequence.ts'
  * A running sequence owns its stream from `place` to `release`. What an ended one computed stays behind as *kept*
  * until its stream is needed. Both are in the prefix tree, so that a new sequence copies what any of them has computed.
  * libllama computes streams side by side only where their numbers are consecutive, so running sequences form one run;
- * `densify` closes the gaps that ended ones leave.
+ * `densify` closes the gaps that ended ones leave. Adapters have a prefix tree each: other weights, other cells.
  */
 export class KvCache {
   readonly #backend: Backend
-  readonly #tree = new PrefixTree()
+  /** A tree for each adapter that was used. */
+  readonly #trees = new Map<number, PrefixTree>()
   readonly #owners: (Sequence | undefined)[]
   readonly #kept: (Kept | undefined)[]
   #tick = 0
@@ -63,7 +64,7 @@ export class KvCache {
     }
     sequence.computed = cached
     sequence.started = true
-    this.#tree.insert(sequence)
+    this.#treeOf(sequence).insert(sequence)
     if (sequence.generated === 0) {
       sequence.cached = cached
       this.queries += sequence.length
@@ -82,7 +83,7 @@ export class KvCache {
     if (keep && sequence.computed > 0) {
       this.#kept[stream] = { holder: sequence, usedAt: (this.#tick += 1) }
     } else {
-      this.#tree.remove(sequence)
+      this.#treeOf(sequence).remove(sequence)
       this.#backend.clear(stream)
     }
   }
@@ -95,9 +96,14 @@ export class KvCache {
     return true
   }
 
-  /** Moves running sequences together where ended ones left gaps between them. */
+  /** Moves running sequences together where ended ones left gaps between them, and those of an adapter side by side. */
   densify(): void {
     if (!this.#backend.shape.wantsDenseStreams) return
+    this.#closeGaps()
+    this.#groupAdapters()
+  }
+
+  #closeGaps(): void {
     for (;;) {
       const streams = this.#ownedStreams()
       const [first] = streams
@@ -109,10 +115,29 @@ export class KvCache {
     }
   }
 
+  /** Adapters are computed in passes of their own, and streams that are no neighbours would cost a pass each. */
+  #groupAdapters(): void {
+    const streams = this.#ownedStreams()
+    const adapterAt = (stream: number | undefined) => this.#owners[stream ?? -1]?.adapter
+    const groups = Map.groupBy(streams, adapterAt)
+    if (groups.size < 2) return
+    // Each adapter goes to where most of it is.
+    const order = [...groups].sort(([, one], [, other]) => mean(one) - mean(other))
+    const wanted = order.flatMap(([adapter, members]) => members.map(() => adapter))
+    for (const [at, adapter] of wanted.entries()) {
+      const present = adapterAt(streams[at])
+      if (present === adapter) continue
+      const astray = streams.filter((stream, place) => adapterAt(stream) === adapter && wanted[place] !== adapter)
+      // Best is an exchange that puts both in their places.
+      const partner = astray.find((stream) => wanted[streams.indexOf(stream)] === present) ?? astray[0]
+      if (partner !== undefined) this.#swap(streams[at] ?? 0, partner)
+    }
+  }
+
   /** KV cells that running sequences use. */
   runningCells(): number {
     const running = (holder: Holder) => this.#owners[holder.stream] === holder
-    if (!this.#backend.shape.wantsDenseStreams) return this.#tree.countCells(running)
+    if (!this.#backend.shape.wantsDenseStreams) return this.#sum((tree) => tree.countCells(running))
     return this.#owners.reduce((sum, owner) => sum + (owner?.computed ?? 0), 0)
   }
 
@@ -126,18 +151,19 @@ export class KvCache {
       if (kept !== undefined && kept.holder.stream !== stream) throw new Error(`Kept cells of ${stream} are elsewhere.`)
       if (owner?.started === true && kept !== undefined) throw new Error(`Stream ${stream} is held twice.`)
       const holder = owner?.started === true ? owner : kept?.holder
-      if (holder !== undefined && !this.#tree.has(holder)) throw new Error(`Stream ${stream} is not in the tree.`)
+      if (holder !== undefined && !this.#treeOf(holder).has(holder))
+        throw new Error(`Stream ${stream} is not in the tree.`)
       if (holder !== undefined) holders += 1
     }
-    if (holders !== this.#tree.size)
-      throw new Error(`The tree holds ${this.#tree.size} contents, the streams ${holders}.`)
+    const size = this.#sum((tree) => tree.size)
+    if (holders !== size) throw new Error(`The trees hold ${size} contents, the streams ${holders}.`)
   }
 
   #findSource(sequence: Sequence): Source {
     const { reuse } = this.#backend.shape
     if (sequence.needsAllLogits) return { holder: undefined, length: 0, worthWaiting: false }
     // The last token is always computed: its logits are what the next one is drawn from.
-    const matches = this.#tree.match(sequence.tokens, sequence.length - 1)
+    const matches = this.#treeOf(sequence).match(sequence.tokens, sequence.length - 1)
     let best: Source = { holder: undefined, length: 0, worthWaiting: false }
     let potential = 0
     for (const { holder, common } of matches) {
@@ -214,8 +240,18 @@ export class KvCache {
   #forget(stream: number): void {
     const kept = this.#kept[stream]
     if (kept === undefined) return
-    this.#tree.remove(kept.holder)
+    this.#treeOf(kept.holder).remove(kept.holder)
     this.#kept[stream] = undefined
+  }
+
+  #treeOf({ adapter }: Pick<Holder, 'adapter'>): PrefixTree {
+    let tree = this.#trees.get(adapter)
+    if (tree === undefined) this.#trees.set(adapter, (tree = new PrefixTree()))
+    return tree
+  }
+
+  #sum(count: (tree: PrefixTree) => number): number {
+    return this.#trees.values().reduce((sum, tree) => sum + count(tree), 0)
   }
 
   #vacate(stream: number): void {
@@ -269,6 +305,10 @@ const worthWaitingTokens = 32
  */
 function worthCopying(holder: Holder, target: number): number {
   return holder.stream === target ? 1 : Math.max(4, holder.computed / 100)
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 function firstHole(streams: readonly number[]): number {

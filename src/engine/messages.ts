@@ -9,6 +9,8 @@ import type { Job } from './sequence.ts'
 /** How to load a model; the first message to a child. */
 export interface LoadSpec {
   readonly modelPath: string
+  /** The model's adapters; requests name them by their place here, from 1. */
+  readonly adapters: readonly AdapterSpec[]
   /** Folder of the shared libraries. */
   readonly libraryFolder: string
   /** KV cells in all; undefined: decided from the model and the memory there is. */
@@ -26,6 +28,13 @@ export interface LoadSpec {
   readonly longestStepMs: number
   readonly samplingCandidates: number
   readonly maxEmbeddingTokens: number
+}
+
+/** A LoRA adapter in a GGUF file. */
+export interface AdapterSpec {
+  readonly path: string
+  /** Factor on what it adds to the weights; 1: as it was trained. */
+  readonly scale: number
 }
 
 export type PromptInput =
@@ -51,7 +60,12 @@ export type ToChild =
       readonly parseSpecial: boolean
     }
   | { readonly type: 'detokenize'; readonly call: number; readonly tokens: readonly number[] }
-  | { readonly type: 'embed'; readonly call: number; readonly inputs: readonly (string | readonly number[])[] }
+  | {
+      readonly type: 'embed'
+      readonly call: number
+      readonly adapter: number
+      readonly inputs: readonly (string | readonly number[])[]
+    }
 
 /** A job before its texts are tokens. */
 export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens'> {

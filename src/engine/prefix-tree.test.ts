@@ -10,7 +10,7 @@ interface GrowingHolder extends Holder {
 function hold(tokens: readonly number[], stream = 0): GrowingHolder {
   const room = new Int32Array(tokens.length + 16)
   room.set(tokens)
-  return { tokens: room, length: tokens.length, computed: tokens.length, stream }
+  return { tokens: room, length: tokens.length, computed: tokens.length, adapter: 0, stream }
 }
 
 function common(one: Holder, tokens: Int32Array, length: number): number {

@@ -83,6 +83,8 @@ export interface Holder {
   readonly length: number
   /** How many of those are in the KV cache. */
   readonly computed: number
+  /** Whose weights computed them: cells of different adapters are never each other's prefix. */
+  readonly adapter: number
   /** Where in the KV cache. */
   stream: number
 }

@@ -44,6 +44,10 @@ export class Sequence implements Holder {
     this.length = prompt.length
   }
 
+  get adapter(): number {
+    return this.group.job.adapter
+  }
+
   get remaining(): number {
     return this.length - this.computed
   }
@@ -85,6 +89,8 @@ export interface Job {
   /** Chosen by the parent, unique among the requests in flight. */
   readonly key: number
   readonly prompt: Int32Array
+  /** Which of the model's adapters computes it: its place in the load's list, from 1; 0: the model as it is. */
+  readonly adapter: number
   readonly n: number
   /** Undefined: as many as the context has room for. */
   readonly maxTokens: number | undefined

@@ -11,6 +11,7 @@ import type {
   ToChild,
 } from './messages.ts'
 import { loadLibrary } from './native/library.ts'
+import { loadAdapters } from './native/llama-adapter.ts'
 import { LlamaBackend } from './native/llama-backend.ts'
 import { LlamaEmbedder } from './native/llama-embedder.ts'
 import { loadModel, type ModelFacts } from './native/llama-model.ts'
@@ -31,8 +32,9 @@ export interface Serving {
 /** Loads the model as the spec says. Throws `startup`. Blocks for as long as loading takes; `onProgress` is called meanwhile. */
 export function createServing(spec: LoadSpec, onProgress: (progress: number) => void): Serving {
   const model = loadModel(loadLibrary(spec.libraryFolder), spec.modelPath, spec.gpuLayers, throttled(onProgress))
+  const adapters = loadAdapters(model, spec.adapters)
   const threads = spec.threads ?? (model.facts.bytes < smallModelBytes ? 1 : spec.cores)
-  const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads })
+  const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
   const vocabulary = new LlamaVocabulary(model)
   const stepModel = new StepModel()
   warmUp(backend, stepModel)
@@ -69,8 +71,8 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
       if (message.type === 'load') throw new Error('A model is loaded already.')
       if (message.type === 'embed') {
         return answered(message.call, () => {
-          embedder ??= new LlamaEmbedder(model, threads, spec.maxEmbeddingTokens)
-          return embedTexts(embedder, vocabulary, message.inputs, backend.shape.vocabulary)
+          embedder ??= new LlamaEmbedder(model, threads, spec.maxEmbeddingTokens, adapters)
+          return embedTexts(embedder, vocabulary, message, backend.shape.vocabulary)
         })
       }
       return answerCall(message, vocabulary, backend.shape.vocabulary)
@@ -155,7 +157,7 @@ function answered(call: number, work: () => EmbeddingReply): FromChild {
 function embedTexts(
   embedder: LlamaEmbedder,
   vocabulary: LlamaVocabulary,
-  inputs: readonly (string | readonly number[])[],
+  { inputs, adapter }: Extract<ToChild, { type: 'embed' }>,
   vocabularySize: number,
 ): EmbeddingReply {
   const sequences = inputs.map((input, at) => {
@@ -165,7 +167,7 @@ function embedTexts(
     checkEmbeddingInput(tokens.length, embedder.maxTokens, at)
     return tokens
   })
-  return { vectors: embedder.embed(sequences), tokens: sequences.reduce((sum, { length }) => sum + length, 0) }
+  return { vectors: embedder.embed(sequences, adapter), tokens: sequences.reduce((sum, { length }) => sum + length, 0) }
 }
 
 type TextCall = Extract<ToChild, { type: 'tokenize' | 'detokenize' }>

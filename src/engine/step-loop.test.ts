@@ -18,6 +18,8 @@ class FakeBackend implements Backend {
   readonly #shared: boolean
   samplers = 0
   decoded = 0
+  switches = 0
+  #adapter = 0
   onDecode: (tokens: number) => void = () => {}
   readonly batches: { readonly streams: number[]; readonly tokens: number }[] = []
 
@@ -48,6 +50,11 @@ class FakeBackend implements Backend {
     return new Set(this.contents.flat()).size
   }
 
+  useAdapter(adapter: number): void {
+    if (adapter !== this.#adapter) this.switches += 1
+    this.#adapter = adapter
+  }
+
   decode(): 'computed' | 'full' {
     const { count, token, position, stream } = this.batch
     if (this.usedCells() + count > this.shape.cells) return 'full'
@@ -58,7 +65,8 @@ class FakeBackend implements Backend {
       if ((stream[at] as number) < previous) throw new Error('Streams do not ascend.')
       if (content.length >= this.shape.sequenceCells) throw new Error('A sequence has outgrown its cells.')
       previous = stream[at] as number
-      content.push({ token: token[at] as number })
+      if (content.some(({ adapter }) => adapter !== this.#adapter)) throw new Error('Cells of two adapters mix.')
+      content.push({ token: token[at] as number, adapter: this.#adapter })
     }
     const streams = [...new Set(stream.subarray(0, count))]
     this.batches.push({ streams, tokens: count })
@@ -79,7 +87,7 @@ class FakeBackend implements Backend {
         const content = this.contents[this.batch.stream[row] as number] ?? []
         return nextToken(
           content.map((cell) => cell.token),
-          spec.seed,
+          spec.seed + this.#adapter * 1000,
         )
       },
       free: () => {
@@ -118,6 +126,7 @@ class FakeBackend implements Backend {
 
 interface Cell {
   readonly token: number
+  readonly adapter: number
 }
 
 const endToken = 0
@@ -149,6 +158,7 @@ function createJob(key: number, prompt: readonly number[], changes: Partial<Job>
   return {
     key,
     prompt: Int32Array.from(prompt),
+    adapter: 0,
     n: 1,
     maxTokens: 8,
     stop: [],
@@ -248,6 +258,24 @@ describe('StepLoop.step()', () => {
       return toText(tokens.slice(40))
     }
     for (const index of [0, 1, 2]) expect(textsOf(events, 1, index)).toBe(reference(1 + index))
+  })
+
+  it('computes each adapter in passes of its own, and shares no prefix between them', () => {
+    const backend = new FakeBackend({})
+    const loop = createLoop(backend)
+    for (const [key, adapter] of [0, 1, 0, 1].entries()) {
+      loop.submit(createJob(key, prompt, { adapter, maxTokens: 6, ignoreEos: true }))
+    }
+    const events = drain(loop)
+    expect([0, 1, 2, 3].map((key) => cachedOf(events, key))).toEqual([0, 0, 39, 39])
+    expect(textsOf(events, 0)).toBe(textsOf(events, 2))
+    expect(textsOf(events, 1)).toBe(textsOf(events, 3))
+    expect(textsOf(events, 0)).not.toBe(textsOf(events, 1))
+    for (const { streams } of backend.batches) {
+      expect((streams.at(-1) ?? 0) - (streams[0] ?? 0) + 1).toBe(streams.length)
+    }
+    // A step begins with the adapter that the last one ended with.
+    expect(backend.switches).toBeLessThanOrEqual(loop.status().steps + 1)
   })
 
   it('evicts the least recently used prefix when a stream is needed', () => {
@@ -357,6 +385,7 @@ describe('StepLoop.step()', () => {
       stem,
       tail: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 6 }),
       n: fc.integer({ min: 1, max: 3 }),
+      adapter: fc.integer({ min: 0, max: 2 }),
       maxTokens: fc.integer({ min: 1, max: 20 }),
     })
     const operation = fc.oneof(
@@ -375,14 +404,15 @@ describe('StepLoop.step()', () => {
       fc.property(layouts, fc.array(operation, { maxLength: 40 }), (createBackend, operations) => {
         const backend = createBackend()
         const loop = createLoop(backend, 3)
-        const jobs: { key: number; n: number; prompt: number[]; maxTokens: number }[] = []
+        const jobs: { key: number; n: number; adapter: number; prompt: number[]; maxTokens: number }[] = []
         const gone = new Set<number>()
         const events: LoopEvent[] = []
         for (const act of operations) {
           if (act.kind === 'submit') {
-            const job = { key: jobs.length, n: act.n, prompt: [...act.stem, ...act.tail], maxTokens: act.maxTokens }
+            const { n, adapter, maxTokens } = act
+            const job = { key: jobs.length, n, adapter, prompt: [...act.stem, ...act.tail], maxTokens }
             jobs.push(job)
-            loop.submit(createJob(job.key, job.prompt, { n: job.n, maxTokens: job.maxTokens }))
+            loop.submit(createJob(job.key, job.prompt, { n, adapter, maxTokens }))
           } else if (act.kind === 'cancel') {
             loop.cancel(act.key)
             gone.add(act.key)
@@ -396,7 +426,7 @@ describe('StepLoop.step()', () => {
         expect(loop.status()).toMatchObject({ running: 0, waiting: 0, kvCells: 0 })
         for (const job of jobs.filter(({ key }) => !gone.has(key) || isFinished(events, key))) {
           for (let index = 0; index < job.n; index += 1) {
-            const expected = alone(job.prompt, 1 + index, job.maxTokens, 64)
+            const expected = alone(job.prompt, 1 + index + job.adapter * 1000, job.maxTokens, 64)
             expect(textsOf(events, job.key, index)).toBe(toText(expected))
           }
         }

@@ -37,6 +37,8 @@ export class StepLoop {
   readonly #groups = new Map<number, RequestGroup>()
   /** Sequences of the current batch with the row whose logits they wait for, −1 for none. */
   #planned: Planned[] = []
+  /** Of the last pass: the next step begins with it, for a change makes libllama plan its graph anew. */
+  #adapter = 0
   #events: LoopEvent[] = []
   #arrivals = 0
   #preemptions = 0
@@ -124,7 +126,7 @@ export class StepLoop {
 
   /**
    * Decides how many tokens of each running sequence this step computes, in passes over the weights: one for all that
-   * wait for a single token, then one for each prompt while the budget lasts. In one batch libllama would cut them into
+   * wait for a single token (of each adapter), then one for each prompt while the budget lasts. In one batch libllama would cut them into
    * pieces of equal length itself, and odd pieces are slow: 16 streams and 16 prompt tokens take 1.8 to 2.2 times the
    * streams alone, in two passes 1.5 to 2.05 times.
    */
@@ -132,23 +134,31 @@ export class StepLoop {
     const starting = this.#running.filter((sequence) => sequence.started || this.#cache.begin(sequence))
     const prompts = starting.filter((sequence) => sequence.remaining > 1)
     const decoding = starting.filter((sequence) => sequence.remaining === 1)
-    const streams = decoding.map((sequence) => sequence.stream)
-    const [first, last] = [Math.min(...streams), Math.max(...streams)]
-    // A prompt whose stream lies between theirs joins them with one token: a gap would cost a pass of its own.
-    const between = prompts.filter(({ stream }) => stream > first && stream < last)
-    const together = [...decoding, ...between].sort((one, other) => one.stream - other.stream)
-    const passes: Pass[] = []
-    if (together.length > 0) passes.push({ sequences: together, chunk: 1 })
+    const passes = this.#decodingPasses(decoding, prompts)
     let budget = this.#budget(decoding.length)
     for (const sequence of prompts.sort((one, other) => one.arrival - other.arrival)) {
       const most = Math.min(budget, longestChunk(sequence), this.#backend.shape.batchTokens)
       if (most < leastChunkTokens) break
       // Rows are multiplied sixteen at a time: a few more cost as much as sixteen.
       const chunk = sequence.remaining <= most ? sequence.remaining : most - (most % leastChunkTokens)
-      passes.push({ sequences: [sequence], chunk })
+      passes.push({ sequences: [sequence], chunk, adapter: sequence.adapter })
       budget -= chunk
     }
     return passes
+  }
+
+  #decodingPasses(decoding: readonly Sequence[], prompts: readonly Sequence[]): Pass[] {
+    const groups = Map.groupBy(decoding, ({ adapter }) => adapter)
+    const current = groups.get(this.#adapter)
+    const order = current === undefined ? [...groups] : new Map([[this.#adapter, current], ...groups])
+    return Array.from(order, ([adapter, group]) => {
+      const streams = group.map((sequence) => sequence.stream)
+      const [first, last] = [Math.min(...streams), Math.max(...streams)]
+      // A prompt whose stream lies between theirs joins them with one token: a gap would cost a pass of its own.
+      const between = prompts.filter((each) => each.adapter === adapter && each.stream > first && each.stream < last)
+      const sequences = [...group, ...between].sort((one, other) => one.stream - other.stream)
+      return { sequences, chunk: 1, adapter }
+    })
   }
 
   /** Prefill tokens for this step: what the target leaves. */
@@ -159,9 +169,11 @@ export class StepLoop {
   }
 
   /** Fills the batch with the pass's sequences, but for those that have ended or gone back to waiting since it was planned. */
-  #load({ sequences, chunk }: Pass): void {
+  #load({ sequences, chunk, adapter }: Pass): void {
     this.#planned = []
     this.#backend.batch.count = 0
+    this.#backend.useAdapter(adapter)
+    this.#adapter = adapter
     for (const sequence of sequences) {
       if (!sequence.started || !this.#running.includes(sequence)) continue
       this.#fill(sequence, Math.min(chunk, sequence.remaining))
@@ -362,10 +374,11 @@ export class StepLoop {
   }
 }
 
-/** One batch: so many tokens of each of its sequences, in the order of their streams. */
+/** One batch: so many tokens of each of its sequences, in the order of their streams. All are of one adapter. */
 interface Pass {
   readonly sequences: readonly Sequence[]
   readonly chunk: number
+  readonly adapter: number
 }
 
 interface Planned {

@@ -43,7 +43,10 @@ export class FleetEngine implements Engine {
   }
 
   models(): readonly EngineModel[] {
-    const known = this.#replicas().flatMap(({ engine }) => engine.models())
+    const known = this.#replicas().flatMap(({ engine }) => {
+      const models = engine.models()
+      return models.find(({ name }) => name === this.#model) ?? models[0] ?? []
+    })
     const contexts = known.flatMap(({ contextTokens }) => contextTokens ?? [])
     return [
       {

@@ -50,7 +50,7 @@ export class FleetModels {
     this.#clock = clock
     this.#random = random
     this.#fleet = new Fleet(clock, random, observer)
-    this.#fleet.setRoutes(config.value.models.map((model) => this.#route(model, new Map())))
+    this.#fleet.setRoutes(config.value.models.flatMap((model) => this.#routesOf(model, new Map())))
   }
 
   get fleet(): Fleet {
@@ -86,7 +86,7 @@ export class FleetModels {
     this.#config = config
     this.#open = new Map()
     try {
-      routes = config.value.models.map((model) => this.#route(model, before.open))
+      routes = config.value.models.flatMap((model) => this.#routesOf(model, before.open))
       const patience = AbortSignal.timeout(this.limits.probeTimeoutMs)
       const never = new AbortController().signal
       await Promise.all(
@@ -126,15 +126,25 @@ export class FleetModels {
 
   /** What the names of the models lead to. */
   targets(): readonly ModelTarget[] {
-    return this.#config.value.models.map(({ name }) => {
-      const engine = new FleetEngine(this.#fleet, name, () => this.limits)
-      return { name, engine, engineModel: name, admission: this.#admission(name), alias: false, fleet: engine }
-    })
+    return this.#config.value.models.flatMap((model) =>
+      [model.name, ...Object.keys(model.adapters)].map((name) => {
+        const engine = new FleetEngine(this.#fleet, name, () => this.limits)
+        // Adapters wait in their model's queue, and its figures are theirs.
+        const [admission, alias] = [this.#admission(model.name), name !== model.name]
+        return { name, engine, engineModel: name, admission, alias, fleet: engine }
+      }),
+    )
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ replica }) => replica.engine.close()))
     await Promise.all(this.#closing)
+  }
+
+  /** The model's own route, and one to the same replicas for each of its adapters, which their engines know by name. */
+  #routesOf(model: ModelConfig, before: ReadonlyMap<string, OpenReplica>): readonly ModelRoute[] {
+    const route = this.#route(model, before)
+    return [route, ...Object.keys(model.adapters).map((name) => ({ ...route, name }))]
   }
 
   #route(model: ModelConfig, before: ReadonlyMap<string, OpenReplica>): ModelRoute {
@@ -177,7 +187,11 @@ export class FleetModels {
       const options = withDefaults(engineOptions, this.#config.value.engine)
       const engines = this.#config.value.models.flatMap(({ endpoints }) => endpoints)
       const embedded = engines.filter((each) => each.engine === 'embedded').length
-      const engine = createEmbeddedEngine({ path: endpoint.model ?? '', name: model.name, engines: embedded }, options)
+      const adapters = Object.entries(model.adapters).map(([name, adapter]) =>
+        typeof adapter === 'string' ? { name, path: adapter, scale: 1 } : { ...adapter, name, path: adapter.file },
+      )
+      const local = { path: endpoint.model ?? '', name: model.name, adapters, engines: embedded }
+      const engine = createEmbeddedEngine(local, options)
       // It loads in the background; until then its status says so.
       engine.ready(new AbortController().signal).catch(() => undefined)
       return engine
@@ -216,7 +230,7 @@ export class FleetModels {
     const { weight, labels } = endpoint
     const settings =
       endpoint.engine === 'embedded'
-        ? { embedded: endpoint.model, name: model.name, engine: this.#config.value.engine }
+        ? { embedded: endpoint.model, name: model.name, adapters: model.adapters, engine: this.#config.value.engine }
         : this.#settings(model, endpoint, endpoint.engine)
     return createHash('sha256')
       .update(JSON.stringify({ settings, weight, labels, limits: this.limits }))

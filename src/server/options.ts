@@ -12,6 +12,16 @@ const origin = z
   .string()
   .refine((text) => text === '*' || URL.canParse(text), 'must be an origin, such as https://app.example')
 
+/** `name=path` or `name=path:scale`; the path may be a hub's reference, which has colons of its own. */
+const adapter = z
+  .string()
+  .regex(/^[^=]+=.+$/, 'must be name=path, or name=path:scale')
+  .transform((text) => {
+    const at = text.indexOf('=')
+    const [, path = '', scale] = /^(.+?)(?::(-?\d+(?:\.\d+)?))?$/.exec(text.slice(at + 1)) ?? []
+    return { name: text.slice(0, at), path, scale: Number(scale ?? 1) }
+  })
+
 /** Which models the server offers, and under what names. */
 export const modelOptions = defineOptions({
   model: {
@@ -26,6 +36,14 @@ export const modelOptions = defineOptions({
     default: [],
     value: '<name>',
     help: "Name that clients ask for (default: the file's name); with one model, more names are aliases; with several, one name each, in order",
+    repeatable: true,
+  },
+  lora: {
+    schema: adapter,
+    default: [],
+    value: '<name=path[:scale]>',
+    help: 'LoRA adapter (GGUF) of the model, offered as a model of this name; several may be given',
+    reason: 'all adapters of a model share its weights, slots and KV cells',
     repeatable: true,
   },
 })

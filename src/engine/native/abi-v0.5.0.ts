@@ -122,6 +122,8 @@ export const abiV050: AbiTable = {
     llama_context_default_params: ['llama_context_params', []],
     llama_model_load_from_file: ['void *', ['str', 'llama_model_params']],
     llama_model_free: ['void', ['void *']],
+    llama_adapter_lora_init: ['void *', ['void *', 'str']],
+    llama_set_adapters_lora: ['int32_t', ['void *', 'void *', 'size_t', 'void *']],
     llama_init_from_model: ['void *', ['void *', 'llama_context_params']],
     llama_free: ['void', ['void *']],
     llama_n_ctx: ['uint32_t', ['void *']],

@@ -2,6 +2,7 @@ import koffi from 'koffi'
 import { TokenmillError } from '../../core/index.ts'
 import type { Backend, BackendShape, Batch, Sampler, SamplerSpec } from '../backend.ts'
 import { failOnFaults, type Pointer } from './abi.ts'
+import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
 import { createSampler } from './llama-sampler.ts'
 import { RowSampler } from './row-sampler.ts'
@@ -37,9 +38,10 @@ export class LlamaBackend implements Backend {
   readonly #nativeBatch: Record<string, unknown>
   readonly #rows = new Map<Pointer, Float32Array>()
   readonly #rowSampler: RowSampler
+  readonly #adapters: AdapterSwitch
   readonly #snapshots = [new Snapshot(), new Snapshot()] as const
 
-  constructor(model: LlamaModel, spec: ContextSpec) {
+  constructor(model: LlamaModel, spec: ContextSpec, adapters: readonly LlamaAdapter[]) {
     this.#model = model
     this.#spec = spec
     this.#context = createContext(model, spec)
@@ -59,7 +61,12 @@ export class LlamaBackend implements Backend {
     this.batch = batch
     this.#nativeBatch = native
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
+    this.#adapters = new AdapterSwitch(model, this.#context, adapters)
     attachThreadpool(model.library, this.#context, spec.threads)
+  }
+
+  useAdapter(adapter: number): void {
+    this.#adapters.use(adapter)
   }
 
   decode(): 'computed' | 'full' {

@@ -1,6 +1,7 @@
 import koffi from 'koffi'
 import { TokenmillError } from '../../core/index.ts'
 import type { Pointer } from './abi.ts'
+import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
 
 /** `enum llama_pooling_type` of llama.h. */
@@ -20,8 +21,9 @@ export class LlamaEmbedder {
   readonly #model: LlamaModel
   readonly #context: Pointer
   readonly #length: number
+  readonly #adapters: AdapterSwitch
 
-  constructor(model: LlamaModel, threads: number, maxTokens: number) {
+  constructor(model: LlamaModel, threads: number, maxTokens: number, adapters: readonly LlamaAdapter[]) {
     this.#model = model
     this.maxTokens = Math.min(maxTokens, model.facts.trainedContext > 0 ? model.facts.trainedContext : maxTokens)
     const byModel = createContext(model, threads, this.maxTokens, undefined)
@@ -39,11 +41,13 @@ export class LlamaEmbedder {
         param: 'model',
       })
     }
+    this.#adapters = new AdapterSwitch(model, this.#context, adapters)
     this.#length = Number(call(llama['llama_model_n_embd_out'], model.pointer))
   }
 
   /** One vector of unit Euclidean length for each input, which has 1 to `maxTokens` tokens. Several go into one batch. */
-  embed(inputs: readonly Int32Array[]): Float32Array[] {
+  embed(inputs: readonly Int32Array[], adapter: number): Float32Array[] {
+    this.#adapters.use(adapter)
     const vectors: Float32Array[] = []
     for (let first = 0; first < inputs.length;) {
       let last = first
