@@ -1,5 +1,6 @@
 export { f32, q4_0, type GgufTensorFormat } from './gguf-blocks.ts'
 export type { GgufContent, GgufScalar, GgufScalarType, GgufTensor, GgufValue } from './gguf-header.ts'
+export { writeGguf } from './gguf-writer.ts'
 export { randomModelShapes, writeRandomModel, type RandomModelOptions, type RandomModelShape } from './random-model.ts'
 export { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from './chat-format.ts'
 export { createOutputParser, type ChatOutputParser } from './answer/output-parser.ts'
