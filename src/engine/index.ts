@@ -30,7 +30,7 @@ export function createEmbeddedEngine(model: EmbeddedModel, options: EngineOption
   return new EmbeddedEngine({
     modelPath: path.resolve(model.path),
     modelName: model.name,
-    adapters: (model.adapters ?? []).map((adapter) => ({ ...adapter, path: path.resolve(adapter.path) })),
+    adapters: (model.adapters ?? []).map(({ name, path: file, scale }) => ({ name, path: path.resolve(file), scale })),
     options,
     libraryFolder: findPackFolder(path.dirname(fileURLToPath(import.meta.url))),
     cores: Math.max(1, Math.floor(readCpuQuota() / (model.engines ?? 1))),

@@ -143,16 +143,16 @@ export class FleetModels {
 
   /** The model's own route, and one to the same replicas for each of its adapters, which their engines know by name. */
   #routesOf(model: ModelConfig, before: ReadonlyMap<string, OpenReplica>): readonly ModelRoute[] {
-    const route = this.#route(model, before)
-    return [route, ...Object.keys(model.adapters).map((name) => ({ ...route, name }))]
+    const names = [model.name, ...Object.keys(model.adapters)]
+    return names.map((name) => this.#route(model, name, before))
   }
 
-  #route(model: ModelConfig, before: ReadonlyMap<string, OpenReplica>): ModelRoute {
+  #route(model: ModelConfig, name: string, before: ReadonlyMap<string, OpenReplica>): ModelRoute {
     const limits = { ...this.limits, ...defined(model.timeouts), ...defined(model.retries) }
     const placement = model.placement ?? limits.placement
-    const known = this.#fleet.route(model.name)
+    const known = this.#fleet.route(name)
     return {
-      name: model.name,
+      name,
       replicas: model.endpoints.map((endpoint, at) => this.#replica(model, endpoint, at, before)),
       placement: known?.placement.name === placement ? known.placement : placementPolicies[placement](this.#random),
       budget: new RetryBudget({ ...limits, maxSaved: 100 }, this.#clock),
@@ -188,7 +188,9 @@ export class FleetModels {
       const engines = this.#config.value.models.flatMap(({ endpoints }) => endpoints)
       const embedded = engines.filter((each) => each.engine === 'embedded').length
       const adapters = Object.entries(model.adapters).map(([name, adapter]) =>
-        typeof adapter === 'string' ? { name, path: adapter, scale: 1 } : { ...adapter, name, path: adapter.file },
+        typeof adapter === 'string'
+          ? { name, path: adapter, scale: 1 }
+          : { name, path: adapter.file, scale: adapter.scale },
       )
       const local = { path: endpoint.model ?? '', name: model.name, adapters, engines: embedded }
       const engine = createEmbeddedEngine(local, options)
