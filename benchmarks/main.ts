@@ -24,6 +24,7 @@ const { values } = parseArgs({
     model: { type: 'string', default: '160m' },
     threads: { type: 'string' },
     repeats: { type: 'string' },
+    streams: { type: 'string', multiple: true },
     seed: { type: 'string', default: '1' },
     quick: { type: 'boolean', default: false },
     'without-llama-server': { type: 'boolean', default: false },
@@ -34,7 +35,7 @@ const { values } = parseArgs({
 
 if (values.help) {
   console.log(`npm run bench:engine -- [--only ${Object.keys(rows).join('|')}]… [--model 160m|1b] [--threads N]
-  [--repeats N] [--seed N] [--quick] [--without-llama-server] [--out results.json]`)
+  [--streams N]… [--repeats N] [--seed N] [--quick] [--without-llama-server] [--out results.json]`)
   process.exit(0)
 }
 
@@ -47,6 +48,7 @@ const run: Run = {
   repeats: Number(values.repeats ?? (values.quick ? 1 : 3)),
   seed: Number(values.seed),
   isQuick: values.quick,
+  streams: values.streams?.map(Number),
   llamaServer: values['without-llama-server'] ? undefined : buildLlamaServer(),
   report: (finding) => findings.push(finding),
   log: (line) => console.error(line),

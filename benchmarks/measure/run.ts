@@ -27,6 +27,8 @@ export interface Run {
   readonly seed: number
   /** Fewer levels and shorter phases, for a quick look. */
   readonly isQuick: boolean
+  /** Levels of concurrency of the throughput rows; undefined: the table's. */
+  readonly streams: readonly number[] | undefined
   /** undefined: the row measures without it and says so. */
   readonly llamaServer: string | undefined
   report(finding: Finding): void

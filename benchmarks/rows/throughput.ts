@@ -30,7 +30,7 @@ export interface Throughput {
 
 /** Output tokens a second, streaming, at several levels of concurrency: the whole job, prefill included. */
 export async function throughput(run: Run): Promise<void> {
-  const levels = run.isQuick ? [1, 16] : [1, 4, 8, 16]
+  const levels = run.streams ?? (run.isQuick ? [1, 16] : [1, 4, 8, 16])
   for (const sampling of ['greedy', 'nucleus'] as const) {
     for (const streams of levels) await level(run, sampling, streams)
   }

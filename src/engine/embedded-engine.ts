@@ -334,6 +334,7 @@ function toLoadSpec({ modelPath, adapters, libraryFolder, cores, options }: Embe
     flashAttn,
     stepTargetMs,
     longestStepMs,
+    streamIntervalMs,
     samplingCandidates,
     maxEmbeddingTokens,
   } = options
@@ -351,6 +352,7 @@ function toLoadSpec({ modelPath, adapters, libraryFolder, cores, options }: Embe
     flashAttn,
     stepTargetMs,
     longestStepMs,
+    streamIntervalMs,
     samplingCandidates,
     maxEmbeddingTokens,
   }

@@ -1,5 +1,6 @@
 /**
- * What crosses the border between the server's process and an engine's process. One message per step comes back.
+ * What crosses the border between the server's process and an engine's process. What steps tell comes back in messages
+ * of one step or, where steps are short, of several.
  * Structured clones (`serialization: 'advanced'`): typed arrays and infinities survive.
  */
 import type { ErrorCode, ErrorDetails } from '../core/index.ts'
@@ -26,6 +27,7 @@ export interface LoadSpec {
   readonly flashAttn: 'auto' | 'on' | 'off'
   readonly stepTargetMs: number | undefined
   readonly longestStepMs: number
+  readonly streamIntervalMs: number
   readonly samplingCandidates: number
   readonly maxEmbeddingTokens: number
 }

@@ -78,6 +78,14 @@ export const engineOptions = defineOptions({
     help: 'Time a step may take where nothing streams',
     reason: 'a cancellation takes effect after the current step',
   },
+  streamIntervalMs: {
+    schema: z.union([z.literal(0), z.literal('0').transform(() => 0), durationMs]),
+    default: 20,
+    value: '<duration>',
+    unit: 'ms',
+    help: 'Longest that a token waits for the next ones, to leave with them; 0: each step tells at once. First tokens never wait',
+    reason: 'a token of 3 ms costs 0.3 ms more to deliver alone; 50 deliveries a second are faster than people see',
+  },
   idleUnloadMs: {
     schema: durationMs,
     value: '<duration>',

@@ -16,6 +16,7 @@ import { LlamaBackend } from './native/llama-backend.ts'
 import { LlamaEmbedder } from './native/llama-embedder.ts'
 import { loadModel, type ModelFacts } from './native/llama-model.ts'
 import { LlamaVocabulary } from './native/llama-vocabulary.ts'
+import { Outbox } from './outbox.ts'
 import { StepLoop } from './step-loop.ts'
 import { StepModel } from './step-model.ts'
 
@@ -41,7 +42,8 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
   const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
   const rejections: LoopEvent[] = []
   let embedder: LlamaEmbedder | undefined
-  let stepsUntold = 0
+  const outbox = new Outbox(spec.streamIntervalMs)
+  const tell = (nowMs: number): FromChild => ({ type: 'step', events: outbox.take(nowMs), status: loop.status() })
   return {
     model: {
       contextTokens: backend.shape.sequenceCells,
@@ -62,11 +64,12 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
           const { code, message: text, details } = toTokenmillError(error)
           rejections.push({ type: 'failed', key: message.job.key, code, message: text, details })
         }
-        return undefined
+        // The next step computes a prompt: what is held back would wait for all of it.
+        return outbox.isEmpty ? undefined : tell(systemClock.now())
       }
       if (message.type === 'cancel') {
         loop.cancel(message.key)
-        return { type: 'step', events: [], status: loop.status() }
+        return tell(systemClock.now())
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
       if (message.type === 'embed') {
@@ -78,11 +81,11 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
       return answerCall(message, vocabulary, backend.shape.vocabulary)
     },
     step() {
+      const beganAtMs = systemClock.now()
       const events = [...rejections.splice(0), ...(loop.busy ? loop.step() : [])]
-      stepsUntold += 1
-      if (events.length === 0 && loop.busy && stepsUntold < 8) return undefined
-      stepsUntold = 0
-      return { type: 'step', events, status: loop.status() }
+      const nowMs = systemClock.now()
+      const due = outbox.add(events, nowMs, nowMs - beganAtMs)
+      return due || !loop.decodesOnly ? tell(nowMs) : undefined
     },
   }
 }

@@ -57,6 +57,11 @@ export class StepLoop {
     return this.#running.length > 0 || this.#waiting.length > 0
   }
 
+  /** Whether the next step does nothing but compute one token of each running sequence: it takes about as long as the last. */
+  get decodesOnly(): boolean {
+    return this.busy && this.#waiting.length === 0 && this.#running.every(({ remaining }) => remaining === 1)
+  }
+
   get vocabularySize(): number {
     return this.#backend.shape.vocabulary
   }
