@@ -8,6 +8,8 @@ import type {
   EngineStatus,
   GenerationEvent,
   GenerationRequest,
+  RerankRequest,
+  RerankResult,
   TokenizeInput,
 } from '../inference/index.ts'
 import {
@@ -16,15 +18,17 @@ import {
   readGgufMetadata,
   type ChatFormat,
   type GgufMetadata,
+  type ModelPurpose,
 } from '../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
-import { embedInPortions } from './embedding.ts'
+import { embedInPortions, rankInPortions } from './embedding.ts'
 import { cancelled, EngineProcess } from './engine-process.ts'
 import { EventQueue } from './event-queue.ts'
 import { ConstraintCompiler } from './grammar/index.ts'
 import type {
   AdapterSpec,
+  CallValue,
   EmbeddingReply,
   FromChild,
   JobRequest,
@@ -32,6 +36,7 @@ import type {
   LoopEvent,
   LoopStatus,
   PromptInput,
+  RankReply,
   ToChild,
 } from './messages.ts'
 import type { EngineOptionValues } from './options.ts'
@@ -85,7 +90,7 @@ export class EmbeddedEngine implements Engine {
     checkHeader(this.#metadata)
     for (const adapter of config.adapters) checkLoraAdapter(adapter.path, this.#metadata)
     this.#process = new EngineProcess(
-      toLoadSpec(config),
+      toLoadSpec(config, this.#metadata.purpose),
       { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
       clock,
     )
@@ -108,7 +113,7 @@ export class EmbeddedEngine implements Engine {
       loadProgress: this.#process.progress,
       running,
       waiting,
-      kvCacheUsage: cells === undefined ? undefined : kvCells / cells,
+      kvCacheUsage: cells === undefined || cells === 0 ? undefined : kvCells / cells,
       prefixCache: {
         queries: this.#past.prefixQueries + this.#status.prefixQueries,
         hits: this.#past.prefixHits + this.#status.prefixHits,
@@ -127,6 +132,7 @@ export class EmbeddedEngine implements Engine {
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
     if (signal.aborted) throw cancelled(signal)
     const adapter = this.#adapterOf(request.model)
+    this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
     const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
     const job = this.#toJob(request, adapter, reader)
     await this.#process.acquire(signal)
@@ -168,9 +174,21 @@ export class EmbeddedEngine implements Engine {
 
   async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
     const adapter = this.#adapterOf(request.model)
+    if (this.#metadata.purpose === 'rank') this.#requirePurpose('embed', 'gives no embeddings', purposes.rank)
     return await embedInPortions(request, async (inputs) => {
       const reply = await this.#call((call) => ({ type: 'embed', call, adapter, inputs }), signal)
       return reply as EmbeddingReply
+    })
+  }
+
+  async rerank(request: RerankRequest, signal: AbortSignal): Promise<RerankResult> {
+    const adapter = this.#adapterOf(request.model)
+    const remedy = 'Serve a reranker, such as a GGUF of bge-reranker-v2-m3 or Qwen3-Reranker, and ask that.'
+    this.#requirePurpose('rank', 'is no reranker', remedy)
+    const { query } = request
+    return await rankInPortions(request, async (documents) => {
+      const reply = await this.#call((call) => ({ type: 'rank', call, adapter, query, documents }), signal)
+      return reply as RankReply
     })
   }
 
@@ -210,6 +228,13 @@ export class EmbeddedEngine implements Engine {
   #chatFormat(): ChatFormat {
     this.#format ??= createChatFormat(this.#metadata.chat, this.#clock)
     return this.#format
+  }
+
+  /** Throws `unsupported` where the model is made for something else. */
+  #requirePurpose(purpose: ModelPurpose, lack: string, remedy: string): void {
+    if (this.#metadata.purpose === purpose) return
+    const message = `The model '${this.#config.modelName}' ${lack}. ${remedy}`
+    throw new TokenmillError('unsupported', message, { param: 'model' })
   }
 
   /** The number of the adapter that the name stands for; 0 for the model itself. Throws `model_not_found`. */
@@ -283,7 +308,12 @@ export class EmbeddedEngine implements Engine {
   }
 }
 
-type CallValue = readonly number[] | string | EmbeddingReply
+/** What to ask of a model that does not do what was asked. */
+const purposes: Readonly<Record<ModelPurpose, string>> = {
+  generate: 'Ask /v1/chat/completions.',
+  embed: 'It is made for embeddings: ask /v1/embeddings.',
+  rank: 'It ranks documents: ask /v1/rerank.',
+}
 
 const idle: LoopStatus = {
   running: 0,
@@ -323,7 +353,8 @@ function checkHeader({ header, shape, shard }: GgufMetadata): void {
   if (shard.index !== 1) throw fault(`it is shard ${shard.index} of ${shard.count}; name the first one`)
 }
 
-function toLoadSpec({ modelPath, adapters, libraryFolder, cores, options }: EmbeddedEngineConfig): LoadSpec {
+function toLoadSpec(config: EmbeddedEngineConfig, purpose: ModelPurpose): LoadSpec {
+  const { modelPath, adapters, libraryFolder, cores, options } = config
   const {
     ctx,
     slots,
@@ -340,6 +371,7 @@ function toLoadSpec({ modelPath, adapters, libraryFolder, cores, options }: Embe
   } = options
   return {
     modelPath,
+    purpose,
     adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     libraryFolder,
     cores,

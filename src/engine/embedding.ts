@@ -1,8 +1,8 @@
 import { limitError, TokenmillError } from '../core/index.ts'
-import type { EmbeddingRequest, EmbeddingResult } from '../inference/index.ts'
-import type { EmbeddingReply } from './messages.ts'
+import type { EmbeddingRequest, EmbeddingResult, RerankRequest, RerankResult } from '../inference/index.ts'
+import type { EmbeddingReply, RankReply } from './messages.ts'
 
-/** Inputs of one message to the engine's process: generation goes on between two of them. */
+/** Inputs or documents of one message to the engine's process: generation goes on between two of them. */
 const inputsAtOnce = 16
 
 /** Sends the inputs in portions, puts the vectors together, and cuts them to the dimensions asked for. */
@@ -34,16 +34,29 @@ export async function embedInPortions(
   return { vectors: vectors.map((vector) => shortened(vector, dimensions)), promptTokens }
 }
 
-/** Throws for an input that is empty, or longer than a pooled sequence may be. */
-export function checkEmbeddingInput(tokens: number, maximum: number, at: number): void {
-  if (tokens === 0) {
-    throw new TokenmillError('invalid_request', `Input ${at} is empty; send at least one token.`, {
-      param: `input[${at}]`,
-    })
+/** Sends the documents in portions and puts their scores together. */
+export async function rankInPortions(
+  { documents }: RerankRequest,
+  send: (documents: readonly string[]) => Promise<RankReply>,
+): Promise<RerankResult> {
+  const scores: number[] = []
+  let promptTokens = 0
+  for (let first = 0; first < documents.length; first += inputsAtOnce) {
+    const reply = await send(documents.slice(first, first + inputsAtOnce))
+    scores.push(...reply.scores)
+    promptTokens += reply.tokens
   }
+  return { scores, promptTokens }
+}
+
+/** Throws for an input that is empty, or longer than a pooled sequence may be. `param` names it in the client's words. */
+export function checkEncodedInput(tokens: number, maximum: number, param: string): void {
+  if (tokens === 0)
+    throw new TokenmillError('invalid_request', `${param} is empty; send at least one token.`, { param })
   if (tokens > maximum) {
     const limit = { name: 'maxEmbeddingTokens', maximum, unit: 'tokens' }
-    throw limitError(limit, tokens, `Input ${at}`, 'Cut it into parts.', 'context_length_exceeded')
+    const { code, message, details } = limitError(limit, tokens, param, 'Cut it into parts.', 'context_length_exceeded')
+    throw new TokenmillError(code, message, { ...details, param })
   }
 }
 

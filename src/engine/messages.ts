@@ -4,12 +4,14 @@
  * Structured clones (`serialization: 'advanced'`): typed arrays and infinities survive.
  */
 import type { ErrorCode, ErrorDetails } from '../core/index.ts'
+import type { ModelPurpose } from '../model/index.ts'
 import type { RowLogprobs } from './logprobs.ts'
 import type { Job } from './sequence.ts'
 
 /** How to load a model; the first message to a child. */
 export interface LoadSpec {
   readonly modelPath: string
+  readonly purpose: ModelPurpose
   /** The model's adapters; requests name them by their place here, from 1. */
   readonly adapters: readonly AdapterSpec[]
   /** Folder of the shared libraries. */
@@ -68,6 +70,13 @@ export type ToChild =
       readonly adapter: number
       readonly inputs: readonly (string | readonly number[])[]
     }
+  | {
+      readonly type: 'rank'
+      readonly call: number
+      readonly adapter: number
+      readonly query: string
+      readonly documents: readonly string[]
+    }
 
 /** A job before its texts are tokens. */
 export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens'> {
@@ -79,7 +88,7 @@ export type FromChild =
   | { readonly type: 'loaded'; readonly model: LoadedModelInfo }
   | { readonly type: 'loadFailed'; readonly message: string }
   | { readonly type: 'step'; readonly events: readonly LoopEvent[]; readonly status: LoopStatus }
-  | { readonly type: 'reply'; readonly call: number; readonly value: readonly number[] | string | EmbeddingReply }
+  | { readonly type: 'reply'; readonly call: number; readonly value: CallValue }
   | {
       readonly type: 'replyFailed'
       readonly call: number
@@ -87,6 +96,14 @@ export type FromChild =
       readonly message: string
       readonly details?: ErrorDetails
     }
+
+export type CallValue = readonly number[] | string | EmbeddingReply | RankReply
+
+export interface RankReply {
+  /** By document; 0 to 1. */
+  readonly scores: readonly number[]
+  readonly tokens: number
+}
 
 export interface EmbeddingReply {
   readonly vectors: readonly Float32Array[]

@@ -1,24 +1,15 @@
 import { formatBytes, systemClock, TokenmillError, toTokenmillError } from '../core/index.ts'
-import { checkEmbeddingInput } from './embedding.ts'
-import type {
-  EmbeddingReply,
-  FromChild,
-  JobRequest,
-  LoadedModelInfo,
-  LoadSpec,
-  LoopEvent,
-  PromptInput,
-  ToChild,
-} from './messages.ts'
+import { Encoding } from './encoding.ts'
+import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from './messages.ts'
 import { loadLibrary } from './native/library.ts'
-import { loadAdapters } from './native/llama-adapter.ts'
+import { loadAdapters, type LlamaAdapter } from './native/llama-adapter.ts'
 import { LlamaBackend } from './native/llama-backend.ts'
-import { LlamaEmbedder } from './native/llama-embedder.ts'
-import { loadModel, type ModelFacts } from './native/llama-model.ts'
+import { loadModel, type LlamaModel, type ModelFacts } from './native/llama-model.ts'
 import { LlamaVocabulary } from './native/llama-vocabulary.ts'
 import { Outbox } from './outbox.ts'
 import { StepLoop } from './step-loop.ts'
 import { StepModel } from './step-model.ts'
+import { checkToken } from './token-check.ts'
 
 /** A loaded model that takes messages and steps: the inside of the engine's process, without the process. */
 export interface Serving {
@@ -35,13 +26,56 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
   const model = loadModel(loadLibrary(spec.libraryFolder), spec.modelPath, spec.gpuLayers, throttled(onProgress))
   const adapters = loadAdapters(model, spec.adapters)
   const threads = spec.threads ?? (model.facts.bytes < smallModelBytes ? 1 : spec.cores)
-  const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
   const vocabulary = new LlamaVocabulary(model)
+  const encoding = new Encoding(
+    model,
+    vocabulary,
+    spec.purpose,
+    { threads, maxTokens: spec.maxEmbeddingTokens },
+    adapters,
+  )
+  const loaded = { spec, model, vocabulary, encoding, adapters, threads }
+  return spec.purpose === 'generate' ? serveGeneration(loaded) : serveEncoding(loaded)
+}
+
+interface Loaded {
+  readonly spec: LoadSpec
+  readonly model: LlamaModel
+  readonly vocabulary: LlamaVocabulary
+  readonly encoding: Encoding
+  readonly adapters: readonly LlamaAdapter[]
+  readonly threads: number
+}
+
+/** A model without a loop: calls alone, each answered at once. */
+function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Loaded): Serving {
+  return {
+    model: {
+      contextTokens: encoding.maxTokens,
+      cells: 0,
+      vocabulary: facts.vocabularySize,
+      threads,
+      parameters: facts.parameters,
+      bytes: facts.bytes,
+    },
+    busy: false,
+    receive(message) {
+      if (message.type === 'embed' || message.type === 'rank') return encoding.answer(message)
+      if (message.type === 'tokenize' || message.type === 'detokenize') {
+        return answerCall(message, vocabulary, facts.vocabularySize)
+      }
+      throw new Error(`A model that generates nothing is sent '${message.type}'.`)
+    },
+    step: () => undefined,
+  }
+}
+
+function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads }: Loaded): Serving {
+  const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
   const stepModel = new StepModel()
   warmUp(backend, stepModel)
   const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
   const rejections: LoopEvent[] = []
-  let embedder: LlamaEmbedder | undefined
   const outbox = new Outbox(spec.streamIntervalMs)
   const tell = (nowMs: number): FromChild => ({ type: 'step', events: outbox.take(nowMs), status: loop.status() })
   return {
@@ -72,12 +106,7 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
         return tell(systemClock.now())
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
-      if (message.type === 'embed') {
-        return answered(message.call, () => {
-          embedder ??= new LlamaEmbedder(model, threads, spec.maxEmbeddingTokens, adapters)
-          return embedTexts(embedder, vocabulary, message, backend.shape.vocabulary)
-        })
-      }
+      if (message.type === 'embed' || message.type === 'rank') return encoding.answer(message)
       return answerCall(message, vocabulary, backend.shape.vocabulary)
     },
     step() {
@@ -141,36 +170,12 @@ function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySi
     const tokens = vocabulary.tokenize(message.text, message.addSpecial, message.parseSpecial)
     return { type: 'reply', call, value: Array.from(tokens) }
   }
-  const foreign = message.tokens.find((token) => !isToken(token, vocabularySize))
-  if (foreign === undefined) return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
-  const text = foreignToken(foreign, vocabularySize).message
-  return { type: 'replyFailed', call, code: 'invalid_request', message: text }
-}
-
-/** The reply to a call, or why it failed. */
-function answered(call: number, work: () => EmbeddingReply): FromChild {
   try {
-    return { type: 'reply', call, value: work() }
+    for (const token of message.tokens) checkToken(token, vocabularySize)
+    return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
   } catch (error) {
-    const { code, message, details } = toTokenmillError(error)
-    return { type: 'replyFailed', call, code: code === 'internal' ? 'engine_failed' : code, message, details }
+    return { type: 'replyFailed', call, code: 'invalid_request', message: toTokenmillError(error).message }
   }
-}
-
-function embedTexts(
-  embedder: LlamaEmbedder,
-  vocabulary: LlamaVocabulary,
-  { inputs, adapter }: Extract<ToChild, { type: 'embed' }>,
-  vocabularySize: number,
-): EmbeddingReply {
-  const sequences = inputs.map((input, at) => {
-    const foreign = typeof input === 'string' ? undefined : input.find((token) => !isToken(token, vocabularySize))
-    if (foreign !== undefined) throw foreignToken(foreign, vocabularySize)
-    const tokens = typeof input === 'string' ? vocabulary.tokenize(input, true, false) : Int32Array.from(input)
-    checkEmbeddingInput(tokens.length, embedder.maxTokens, at)
-    return tokens
-  })
-  return { vectors: embedder.embed(sequences, adapter), tokens: sequences.reduce((sum, { length }) => sum + length, 0) }
 }
 
 type TextCall = Extract<ToChild, { type: 'tokenize' | 'detokenize' }>
@@ -203,23 +208,8 @@ function submit(
 
 function toPrompt(vocabulary: LlamaVocabulary, input: PromptInput, size: number): Int32Array {
   if (input.kind === 'text') return vocabulary.tokenize(input.text, input.addSpecial, input.parseSpecial)
-  const foreign = input.tokens.find((token) => !isToken(token, size))
-  if (foreign !== undefined) throw foreignToken(foreign, size)
+  for (const token of input.tokens) checkToken(token, size)
   return Int32Array.from(input.tokens)
-}
-
-function isToken(token: number, vocabularySize: number): boolean {
-  return Number.isInteger(token) && token >= 0 && token < vocabularySize
-}
-
-function foreignToken(token: number, vocabularySize: number): TokenmillError {
-  return new TokenmillError(
-    'invalid_request',
-    `Token ${token} is not in the vocabulary; its ids are 0 to ${vocabularySize - 1}.`,
-    {
-      param: 'prompt',
-    },
-  )
 }
 
 /** Passes progress on in steps of a percent: libllama reports after every tensor. */

@@ -24,7 +24,11 @@ export interface GgufMetadata {
   /** Number of this shard and of all; 1 of 1 for a whole file. */
   readonly shard: { readonly index: number; readonly count: number }
   readonly chat: ChatFormatSource
+  readonly purpose: ModelPurpose
 }
+
+/** What a model is made for: text, vectors of texts, or the relevance of documents to a query. */
+export type ModelPurpose = 'generate' | 'embed' | 'rank'
 
 export interface GgufShape {
   readonly layers: number | undefined
@@ -74,7 +78,18 @@ export function readGgufMetadata(path: string): GgufMetadata {
       count: Math.max(1, largest(metadata.get('split.count')) ?? 1),
     },
     chat: readChatSource(header),
+    purpose: purposeOf(header, architecture),
   }
+}
+
+/** LLAMA_POOLING_TYPE_RANK of llama.h. */
+const poolsByRank = 4
+
+function purposeOf({ metadata, tensors }: GgufFileHeader, architecture: string): ModelPurpose {
+  // Rerankers converted before that key existed have their head all the same.
+  const ranks = metadata.get(`${architecture}.pooling_type`) === poolsByRank
+  if (ranks || tensors.some(({ name }) => /^cls\.(output\.)?weight$/.test(name))) return 'rank'
+  return metadata.get(`${architecture}.attention.causal`) === false ? 'embed' : 'generate'
 }
 
 function readChatSource(header: GgufFileHeader): ChatFormatSource {

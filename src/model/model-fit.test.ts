@@ -31,6 +31,7 @@ const llama: GgufMetadata = {
     expertsUsed: undefined,
     slidingWindow: undefined,
   },
+  purpose: 'generate',
   parameters: 100,
   shard: { index: 1, count: 1 },
   chat: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined },

@@ -1,5 +1,6 @@
 import koffi from 'koffi'
 import { TokenmillError } from '../../core/index.ts'
+import type { ModelPurpose } from '../../model/index.ts'
 import type { Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
@@ -12,7 +13,8 @@ const mostSequences = 16
 
 /**
  * Vectors of texts, in a context of its own beside the one that generates: pooled as the model says, or, for a model
- * that generates and says nothing, the mean over its last layer. Owns the context until `free`.
+ * that generates and says nothing, the mean over its last layer. A reranker's vectors are its classes' scores. Owns the
+ * context until `free`.
  *
  * A pooled sequence has to fit into one micro-batch, so the longest input is the batch: `maxTokens`.
  */
@@ -23,30 +25,31 @@ export class LlamaEmbedder {
   readonly #length: number
   readonly #adapters: AdapterSwitch
 
-  constructor(model: LlamaModel, threads: number, maxTokens: number, adapters: readonly LlamaAdapter[]) {
+  constructor(
+    model: LlamaModel,
+    purpose: ModelPurpose,
+    spec: { readonly threads: number; readonly maxTokens: number },
+    adapters: readonly LlamaAdapter[],
+  ) {
+    const { maxTokens, threads } = spec
     this.#model = model
     this.maxTokens = Math.min(maxTokens, model.facts.trainedContext > 0 ? model.facts.trainedContext : maxTokens)
-    const byModel = createContext(model, threads, this.maxTokens, undefined)
+    const wanted = purpose === 'rank' ? poolingTypes.rank : undefined
+    const context = createContext(model, threads, this.maxTokens, wanted)
     const { llama } = model.library
-    const pooling = Number(call(llama['llama_pooling_type'], byModel))
-    if (pooling === poolingTypes.none) {
-      call(llama['llama_free'], byModel)
+    if (Number(call(llama['llama_pooling_type'], context)) === poolingTypes.none) {
+      call(llama['llama_free'], context)
       this.#context = createContext(model, threads, this.maxTokens, poolingTypes.mean)
     } else {
-      this.#context = byModel
-    }
-    if (pooling === poolingTypes.rank) {
-      call(llama['llama_free'], this.#context)
-      throw new TokenmillError('unsupported', 'This model ranks documents; it gives no embeddings. Ask /v1/rerank.', {
-        param: 'model',
-      })
+      this.#context = context
     }
     this.#adapters = new AdapterSwitch(model, this.#context, adapters)
-    this.#length = Number(call(llama['llama_model_n_embd_out'], model.pointer))
+    const width = purpose === 'rank' ? 'llama_model_n_cls_out' : 'llama_model_n_embd_out'
+    this.#length = Number(call(llama[width], model.pointer))
   }
 
-  /** One vector of unit Euclidean length for each input, which has 1 to `maxTokens` tokens. Several go into one batch. */
-  embed(inputs: readonly Int32Array[], adapter: number): Float32Array[] {
+  /** One vector for each input, which has 1 to `maxTokens` tokens. Several go into one batch. */
+  compute(inputs: readonly Int32Array[], adapter: number): Float32Array[] {
     this.#adapters.use(adapter)
     const vectors: Float32Array[] = []
     for (let first = 0; first < inputs.length;) {
@@ -58,7 +61,7 @@ export class LlamaEmbedder {
         tokens += next
         last += 1
       }
-      vectors.push(...this.#compute(inputs.slice(first, last)))
+      vectors.push(...this.#computeBatch(inputs.slice(first, last)))
       first = last
     }
     return vectors
@@ -68,7 +71,7 @@ export class LlamaEmbedder {
     call(this.#model.library.llama['llama_free'], this.#context)
   }
 
-  #compute(sequences: readonly Int32Array[]): Float32Array[] {
+  #computeBatch(sequences: readonly Int32Array[]): Float32Array[] {
     const { llama } = this.#model.library
     const memory = call(llama['llama_get_memory'], this.#context) as Pointer
     // Encoders keep nothing between batches and have no memory.
@@ -83,7 +86,8 @@ export class LlamaEmbedder {
     return sequences.map((_, at) => {
       const address = call(llama['llama_get_embeddings_seq'], this.#context, at) as Pointer
       if (address === null) throw new Error('libllama gives no embedding for a sequence.')
-      return normalised(new Float32Array(koffi.view(address, this.#length * 4)))
+      // A copy: libllama's memory is overwritten by the next batch.
+      return new Float32Array(koffi.view(address, this.#length * 4)).slice()
     })
   }
 }
@@ -153,12 +157,4 @@ function createBatch(sequences: readonly Int32Array[]): { readonly native: Recor
       for (const pointer of pointers) koffi.free(pointer)
     },
   }
-}
-
-/** A copy of unit length; libllama's memory is overwritten by the next batch. */
-function normalised(vector: Float32Array): Float32Array {
-  let squares = 0
-  for (const value of vector) squares += value * value
-  const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0
-  return vector.map((value) => value * scale)
 }

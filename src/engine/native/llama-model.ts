@@ -82,6 +82,11 @@ function readFacts({ llama }: NativeLibrary, model: Pointer, vocabulary: Pointer
   }
 }
 
+/** The model's own template for pairs of query and document; undefined where it has none. */
+export function rankTemplateOf({ library, pointer }: LlamaModel): string | undefined {
+  return (call(library.llama['llama_model_chat_template'], pointer, 'rerank') as string | null) ?? undefined
+}
+
 /** Calls a function of the ABI table; a name that the table lacks is a broken invariant. */
 export function call(native: ((...parameters: unknown[]) => unknown) | undefined, ...parameters: unknown[]): unknown {
   if (native === undefined) throw new Error('A function is called that the ABI table does not declare.')

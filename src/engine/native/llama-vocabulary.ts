@@ -54,6 +54,26 @@ export class LlamaVocabulary implements Vocabulary {
     return room.slice(doubled ? 1 : 0, count)
   }
 
+  isControl(token: number): boolean {
+    return call(this.#model.library.llama['llama_vocab_is_control'], this.#model.vocabulary, token) as boolean
+  }
+
+  /** Tokens that stand around and between two texts where no template says more. Undefined: none stands there. */
+  marks(): {
+    readonly begin: number | undefined
+    readonly end: number | undefined
+    readonly between: number | undefined
+  } {
+    const { library, vocabulary } = this.#model
+    const ask = (name: string) => Number(call(library.llama[`llama_vocab_${name}`], vocabulary))
+    const [end, separator] = [ask('eos'), ask('sep')]
+    return {
+      begin: ask('get_add_bos') === 1 ? this.#bos : undefined,
+      end: ask('get_add_eos') === 1 ? (end < 0 ? separator : end) : undefined,
+      between: ask('get_add_sep') === 1 ? separator : undefined,
+    }
+  }
+
   /** The text of the tokens, control tokens included; bytes that are no UTF-8 become U+FFFD. */
   detokenize(tokens: readonly number[]): string {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
