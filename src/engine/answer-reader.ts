@@ -1,11 +1,5 @@
 import type { ChatInput, FinishReason, GenerationEvent, GenerationRequest } from '../inference/index.ts'
-import {
-  createOutputParser,
-  type AnswerShape,
-  type ChatOutputParser,
-  type ChatPiece,
-  type RenderedChat,
-} from '../model/index.ts'
+import { AnswerEvents, type AnswerShape, type RenderedChat } from '../model/index.ts'
 import type { LoopEvent } from './messages.ts'
 
 /**
@@ -32,16 +26,15 @@ export function createAnswerReader(
 ): AnswerReader {
   const chat = request.input.kind === 'chat' ? request.input.chat : undefined
   const rendered = chat === undefined ? undefined : render(chat)
-  const parsers = new Map<number, Continuation>()
+  const answers = new Map<number, AnswerEvents>()
   const totals = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 }
-  const parserOf = (index: number): Continuation | undefined => {
-    if (chat === undefined || rendered === undefined) return undefined
-    let continuation = parsers.get(index)
-    if (continuation === undefined) {
-      continuation = { parser: createOutputParser(chat, rendered), held: noTokens, called: false }
-      parsers.set(index, continuation)
-    }
-    return continuation
+  const answerOf = (index: number): AnswerEvents => {
+    const known = answers.get(index)
+    if (known !== undefined) return known
+    const parsed = chat === undefined || rendered === undefined ? undefined : { input: chat, answer: rendered.answer }
+    const fresh = new AnswerEvents(index, parsed)
+    answers.set(index, fresh)
+    return fresh
   }
   return {
     prompt: rendered?.prompt ?? '',
@@ -59,25 +52,15 @@ export function createAnswerReader(
           yield { type: 'prefilled', promptTokens, cachedTokens, ...(promptLogprobs && { promptLogprobs }) }
           return
         }
-        case 'output': {
+        case 'output':
           totals.completionTokens += event.tokens
-          const continuation = parserOf(event.index)
-          if (continuation === undefined) yield toText(event)
-          else {
-            continuation.held = addHeld(continuation.held, event)
-            yield* give(continuation, event.index, continuation.parser.push(event.text), totals)
-          }
+          yield* answerOf(event.index).push(event)
           return
-        }
         case 'finished': {
-          const continuation = parserOf(event.index)
-          if (continuation !== undefined) {
-            yield* give(continuation, event.index, continuation.parser.end(), totals)
-            // Tokens without any text still count, and are billed.
-            if (continuation.held.tokens > 0) yield toText({ index: event.index, text: '', ...continuation.held })
-          }
-          const reason: FinishReason =
-            event.reason === 'stop' && continuation?.called === true ? 'toolCalls' : event.reason
+          const answer = answerOf(event.index)
+          yield* answer.end()
+          totals.reasoningTokens += answer.reasoningTokens
+          const reason: FinishReason = event.reason === 'stop' && answer.called ? 'toolCalls' : event.reason
           const { index, stopReason } = event
           yield { type: 'finished', index, reason, ...(stopReason !== undefined && { stopReason }) }
           if (event.last) yield { type: 'usage', usage: { ...totals } }
@@ -88,47 +71,4 @@ export function createAnswerReader(
       }
     },
   }
-}
-
-/** One continuation of a chat, and the tokens whose text its parser still holds back. */
-interface Continuation {
-  readonly parser: ChatOutputParser
-  held: Held
-  called: boolean
-}
-
-type OutputEvent = Extract<LoopEvent, { type: 'output' }>
-type Held = Pick<OutputEvent, 'tokens' | 'logprobs'>
-
-const noTokens: Held = { tokens: 0, logprobs: undefined }
-
-function addHeld(held: Held, { tokens, logprobs }: OutputEvent): Held {
-  if (held.logprobs === undefined || logprobs === undefined) {
-    return { tokens: held.tokens + tokens, logprobs: logprobs ?? held.logprobs }
-  }
-  return { tokens: held.tokens + tokens, logprobs: [...held.logprobs, ...logprobs] }
-}
-
-/** The first piece accounts for all tokens held until now. */
-function* give(
-  continuation: Continuation,
-  index: number,
-  pieces: readonly ChatPiece[],
-  totals: { reasoningTokens: number },
-): Iterable<GenerationEvent> {
-  for (const piece of pieces) {
-    const { tokens, logprobs } = continuation.held
-    continuation.held = noTokens
-    if (piece.type === 'toolCall') {
-      continuation.called = true
-      yield { ...piece, index, tokens }
-      continue
-    }
-    if (piece.type === 'reasoning') totals.reasoningTokens += tokens
-    yield { type: piece.type, index, text: piece.text, tokens, ...(logprobs && { logprobs }) }
-  }
-}
-
-function toText({ index, text, tokens, logprobs }: Omit<OutputEvent, 'type' | 'key'>): GenerationEvent {
-  return { type: 'text', index, text, tokens, ...(logprobs && { logprobs }) }
 }

@@ -1,7 +1,7 @@
 import type { Sampler, SamplerSpec } from './backend.ts'
 import type { RowLogprobs } from './logprobs.ts'
 import type { Holder } from './prefix-tree.ts'
-import { StopMatcher } from './stop-matcher.ts'
+import { StopMatcher } from '../inference/index.ts'
 
 /**
  * One continuation of one request inside the step loop.

@@ -36,3 +36,4 @@ export type {
   ToolDefinition,
 } from './request.ts'
 export type { UsageRecord, UsageSink } from './usage-record.ts'
+export { StopMatcher } from './stop-matcher.ts'

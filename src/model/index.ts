@@ -3,6 +3,7 @@ export type { GgufContent, GgufScalar, GgufScalarType, GgufTensor, GgufValue } f
 export { writeGguf } from './gguf-writer.ts'
 export { randomModelShapes, writeRandomModel, type RandomModelOptions, type RandomModelShape } from './random-model.ts'
 export { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from './chat-format.ts'
+export { AnswerEvents } from './answer/answer-events.ts'
 export { createOutputParser, type ChatOutputParser } from './answer/output-parser.ts'
 export type { ChatPiece } from './answer/piece-writer.ts'
 export type { AnswerShape } from './answer/answer-shape.ts'
