@@ -1,44 +1,38 @@
 import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
-import type { EngineModel } from '../inference/index.ts'
-import { detectDialect, listModels } from './detect.ts'
-import { noLoad, type Dialect, type EngineLoad } from './dialect.ts'
 import type { UpstreamLimits } from './endpoint.ts'
-import type { EndpointHttp } from './http.ts'
+
+/** How one kind of endpoint is looked at. */
+export interface EndpointProbe {
+  readonly name: string
+  /** Its load is read too, which is asked for more often than health. */
+  readonly readsLoad: boolean
+  /** One look: what it is if that is unknown, health if due, load. Rejects where it is not well. */
+  look(signal: AbortSignal): Promise<void>
+  /** The last look failed: the next one trusts nothing that an earlier one found. */
+  failed(): void
+}
 
 /**
- * Watches one endpoint: what it is, whether it is well, how busy it is. One check runs at a time, and the next is
+ * Watches one endpoint: whether it is well, and by its probe what it is and how busy. One check runs at a time, and the next is
  * set when it has ended, so that a slow endpoint is asked less and never twice at once.
  *
  *   loading ──first good check──▶ ready ⇄ unavailable (after `unhealthyAfter` bad ones; one good one brings it back)
  */
 export class EndpointWatch {
   state: 'loading' | 'ready' | 'unavailable' = 'loading'
-  dialect: Dialect | undefined
-  models: readonly EngineModel[] = []
-  load: EngineLoad = noLoad
   lastError: TokenmillError | undefined
-  readonly #http: EndpointHttp
+  readonly #probe: EndpointProbe
   readonly #limits: UpstreamLimits
   readonly #clock: Clock
   readonly #stop = new AbortController()
   readonly #waiting: ((error?: TokenmillError) => void)[] = []
   #failures = 0
-  #healthDueMs = 0
-  #loadReadMs: number | undefined
-  /** The metrics page that answered last; the search starts again when it fails. */
-  #metricsPath: string | undefined
   #cancelNext: () => void = () => undefined
 
-  constructor(http: EndpointHttp, dialect: Dialect | undefined, limits: UpstreamLimits, clock: Clock) {
-    this.#http = http
-    this.dialect = dialect
+  constructor(probe: EndpointProbe, limits: UpstreamLimits, clock: Clock) {
+    this.#probe = probe
     this.#limits = limits
     this.#clock = clock
-  }
-
-  /** Milliseconds since the load was read; undefined where it never was. */
-  get loadAgeMs(): number | undefined {
-    return this.#loadReadMs === undefined ? undefined : this.#clock.now() - this.#loadReadMs
   }
 
   start(): void {
@@ -65,14 +59,11 @@ export class EndpointWatch {
     })
   }
 
-  /** One round: what it is if that is unknown, health if due, load. Never throws. */
+  /** One round. Never throws. */
   async #check(): Promise<void> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#limits.probeTimeoutMs)])
     try {
-      this.dialect ??= await detectDialect(this.#http, signal)
-      if (this.models.length === 0) this.models = await listModels(this.#http, signal).catch(this.#unlessWatched)
-      await this.#checkHealth(this.dialect, signal)
-      await this.#readLoad(this.dialect, signal)
+      await this.#probe.look(signal)
       this.#good()
     } catch (error) {
       if (this.#stop.signal.aborted) return
@@ -81,36 +72,8 @@ export class EndpointWatch {
     this.#cancelNext = this.#clock.schedule(this.#nextDelayMs(), () => void this.#check())
   }
 
-  /** A provider need not have a list of models; an engine whose health is asked shows there whether it lives. */
-  readonly #unlessWatched = (error: unknown): readonly EngineModel[] => {
-    if (this.dialect?.healthPath === undefined && this.dialect !== undefined) return []
-    throw error
-  }
-
-  async #checkHealth(dialect: Dialect, signal: AbortSignal): Promise<void> {
-    const nowMs = this.#clock.now()
-    if (dialect.healthPath === undefined || nowMs < this.#healthDueMs) return
-    const answer = await this.#http.fetch({ method: 'GET', path: dialect.healthPath }, signal)
-    if (answer.status !== 200) throw new Error(`${dialect.healthPath} answered with status ${answer.status}`)
-    this.#healthDueMs = nowMs + (dialect.healthIntervalMs ?? this.#limits.probeIntervalMs)
-  }
-
-  async #readLoad(dialect: Dialect, signal: AbortSignal): Promise<void> {
-    const paths = this.#metricsPath === undefined ? dialect.metricsPaths : [this.#metricsPath]
-    for (const path of paths) {
-      const answer = await this.#http.fetch({ method: 'GET', path }, signal)
-      const load = answer.status === 200 ? dialect.readLoad(answer.body) : undefined
-      if (load === undefined) continue
-      this.load = load
-      this.#loadReadMs = this.#clock.now()
-      this.#metricsPath = path
-      return
-    }
-    this.#metricsPath = undefined
-  }
-
   #late(): TokenmillError {
-    const message = `The endpoint ${this.#http.name} did not answer a check within ${this.#limits.probeTimeoutMs} ms.`
+    const message = `The endpoint ${this.#probe.name} did not answer a check within ${this.#limits.probeTimeoutMs} ms.`
     return new TokenmillError('upstream_timeout', message)
   }
 
@@ -123,7 +86,7 @@ export class EndpointWatch {
 
   #bad(error: TokenmillError): void {
     this.#failures += 1
-    this.#healthDueMs = 0
+    this.#probe.failed()
     // At the start, slow is not down: it may be this machine that is busy.
     const patient = this.state === 'loading' && isTimeout(error) && this.#failures < this.#limits.unhealthyAfter
     if (patient) return
@@ -136,8 +99,7 @@ export class EndpointWatch {
   #nextDelayMs(): number {
     // Nobody can use it before its first check.
     if (this.state === 'loading') return firstChecksMs
-    const hasLoad = this.#metricsPath !== undefined
-    return hasLoad
+    return this.#probe.readsLoad
       ? Math.min(this.#limits.scrapeIntervalMs, this.#limits.probeIntervalMs)
       : this.#limits.probeIntervalMs
   }

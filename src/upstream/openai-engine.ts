@@ -20,6 +20,7 @@ import type { Dialect } from './dialect.ts'
 import { dialects } from './dialects/index.ts'
 import { encodeGeneration, encodeMessage } from './encode-request.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
+import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { EventChannel } from './event-channel.ts'
 import { abortError, EndpointHttp } from './http.ts'
@@ -36,6 +37,7 @@ export class OpenAiEngine implements Engine {
   readonly endpoint: string
   readonly #settings: EndpointSettings
   readonly #http: EndpointHttp
+  readonly #probe: OpenAiProbe
   readonly #watch: EndpointWatch
   #closed = false
   #running = 0
@@ -45,24 +47,25 @@ export class OpenAiEngine implements Engine {
     this.#http = new EndpointHttp(settings)
     this.endpoint = this.#http.name
     const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
-    this.#watch = new EndpointWatch(this.#http, dialect, settings.limits, clock)
+    this.#probe = new OpenAiProbe(this.#http, dialect, settings.limits, clock)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock)
     this.#watch.start()
   }
 
   /** The kind of engine found there; undefined until it has answered. */
   get kind(): Dialect['kind'] | undefined {
-    return this.#watch.dialect?.kind
+    return this.#probe.dialect?.kind
   }
 
   models(): readonly EngineModel[] {
     const { model } = this.#settings
-    if (model === undefined) return this.#watch.models
-    const listed = this.#watch.models.find((entry) => entry.name === model)
+    if (model === undefined) return this.#probe.models
+    const listed = this.#probe.models.find((entry) => entry.name === model)
     return [listed ?? { name: model, parent: undefined, contextTokens: undefined, root: model }]
   }
 
   status(): EngineStatus {
-    const { load, loadAgeMs } = this.#watch
+    const { load, loadAgeMs } = this.#probe
     return {
       state: this.#closed ? 'closed' : this.#watch.state,
       loadProgress: this.#watch.state === 'loading' ? 0 : 1,
@@ -80,7 +83,7 @@ export class OpenAiEngine implements Engine {
   }
 
   relays(operation: RelayOperation): boolean {
-    return this.#watch.dialect?.paths[operation] !== undefined
+    return this.#probe.dialect?.paths[operation] !== undefined
   }
 
   async relay(request: RelayRequest, sink: RelaySink, signal: AbortSignal): Promise<void> {
@@ -201,7 +204,8 @@ export class OpenAiEngine implements Engine {
 
   #dialect(): Dialect {
     if (this.#closed) throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} was closed.`)
-    const { dialect, lastError } = this.#watch
+    const { dialect } = this.#probe
+    const { lastError } = this.#watch
     if (dialect !== undefined) return dialect
     const why = lastError === undefined ? 'it has not answered yet' : lastError.message
     throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} is not known to be any engine: ${why}`)
