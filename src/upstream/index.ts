@@ -1,3 +1,5 @@
 export type { EndpointSettings, EndpointTls, EngineKind, UpstreamLimits } from './endpoint.ts'
 export { OpenAiEngine } from './openai-engine.ts'
+export { TritonEngine } from './triton/triton-engine.ts'
+export type { TritonSettings } from './triton/settings.ts'
 export { upstreamOptions } from './options.ts'

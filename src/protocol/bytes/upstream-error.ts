@@ -22,7 +22,8 @@ export interface UpstreamErrorBody {
 export function readErrorBody(body: string): UpstreamErrorBody {
   let parsed: unknown
   try {
-    parsed = JSON.parse(body)
+    // Triton's generate_stream answers an error with its status and as an event.
+    parsed = JSON.parse(body.replace(/^data:/, ''))
   } catch {
     return { message: undefined, type: undefined, param: undefined, code: undefined }
   }

@@ -1,0 +1,195 @@
+import { randomInt } from 'node:crypto'
+import { systemClock, TokenmillError, type Clock } from '../../core/index.ts'
+import type {
+  ChatInput,
+  Engine,
+  EngineModel,
+  EngineStatus,
+  GenerationEvent,
+  GenerationRequest,
+  RelayFlow,
+} from '../../inference/index.ts'
+import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
+import { EndpointWatch } from '../endpoint-watch.ts'
+import { EventChannel } from '../event-channel.ts'
+import { abortError } from '../http.ts'
+import { readChatSource } from './chat-source.ts'
+import type { TritonAsk } from './dialect.ts'
+import { TritonGeneration, TritonUsage } from './generation.ts'
+import { GrpcTransport } from './grpc-transport.ts'
+import { HttpTransport } from './http-transport.ts'
+import { TritonProbe, type ServedModel } from './triton-probe.ts'
+import type { TritonSettings } from './settings.ts'
+import type { TritonTransport } from './transport.ts'
+
+/** Events held between the upstream and a slow reader before the upstream is paused. */
+const eventHighWater = 64
+
+/** TensorRT-LLM must be told a length, and does not tell how much room there is. */
+const defaultMaxTokens = 1024
+
+/**
+ * Models of a Triton server that generate text. Chats are rendered and read here, since such models take text and
+ * give text; n continuations are n requests with n seeds. Owns its connections.
+ */
+export class TritonEngine implements Engine {
+  readonly endpoint: string
+  readonly #settings: TritonSettings
+  readonly #transport: TritonTransport
+  readonly #probe: TritonProbe
+  readonly #watch: EndpointWatch
+  readonly #chatSource: ChatFormatSource | undefined
+  readonly #chatFormat: ChatFormat | undefined
+  #running = 0
+  #closed = false
+
+  /** Throws `startup` for a chat template that cannot be read. */
+  constructor(settings: TritonSettings, clock: Clock = systemClock) {
+    this.#settings = settings
+    if (settings.chatTemplate !== undefined) {
+      this.#chatSource = readChatSource(settings.chatTemplate)
+      this.#chatFormat = createChatFormat(this.#chatSource, clock)
+    }
+    const endpoint = { ...settings, engine: 'auto' as const }
+    this.#transport = settings.url.startsWith('grpc') ? new GrpcTransport(endpoint) : new HttpTransport(endpoint)
+    this.endpoint = this.#transport.name
+    this.#probe = new TritonProbe(this.#transport, settings, clock)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock)
+    this.#watch.start()
+  }
+
+  models(): readonly EngineModel[] {
+    const { model } = this.#settings
+    const names = this.#probe.served.size === 0 && model !== undefined ? [model] : [...this.#probe.served.keys()]
+    return names.map((name) => ({ name, parent: undefined, contextTokens: undefined, root: name }))
+  }
+
+  status(): EngineStatus {
+    const { load, loadAgeMs } = this.#probe
+    return {
+      state: this.#closed ? 'closed' : this.#watch.state,
+      loadProgress: this.#watch.state === 'loading' ? 0 : 1,
+      running: load.running ?? this.#running,
+      waiting: load.waiting ?? 0,
+      kvCacheUsage: load.kvCacheUsage,
+      prefixCache: load.prefixCache,
+      preemptions: load.preemptions,
+      ageMs: loadAgeMs,
+    }
+  }
+
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#watch.ready(signal)
+  }
+
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    if (signal.aborted) throw abortError(signal)
+    const { model, dialect } = this.#served(request.model)
+    const chat = request.input.kind === 'chat' ? this.#render(request.input.chat) : undefined
+    const ask: TritonAsk = {
+      request,
+      model,
+      prompt: chat?.prompt ?? this.#promptOf(request),
+      maxTokens: request.maxTokens ?? defaultMaxTokens,
+      seed: 0,
+      stop: [...request.stop, ...(chat?.stop ?? [])],
+      showSpecialTokens: chat?.showSpecialTokens ?? false,
+    }
+    const firstSeed = request.sampling.seed ?? randomInt(2 ** 47)
+    const usage = new TritonUsage(ask.prompt)
+    const channel = new EventChannel(eventHighWater)
+    const flows: RelayFlow[] = []
+    channel.attach({
+      pause: () => flows.forEach((flow) => flow.pause()),
+      resume: () => flows.forEach((flow) => flow.resume()),
+    })
+    // Fires when the reader leaves, and when one continuation has failed: the others are of no use then.
+    const given = new AbortController()
+    const either = AbortSignal.any([signal, given.signal])
+    const one = async (index: number): Promise<void> => {
+      const asked = { ...ask, seed: (firstSeed + index) % 2 ** 48 }
+      const inputs = dialect.encode(asked)
+      const generation = new TritonGeneration(this.endpoint, index, asked, dialect, usage, chat?.parsed)
+      const ended = new AbortController()
+      const sink = {
+        begin: (flow: RelayFlow) => void flows.push(flow),
+        outputs: (tensors: Parameters<typeof generation.read>[0]) => {
+          channel.push(generation.read(tensors))
+          // A stop text that the server did not know as one: what it generates from here on is nobody's.
+          if (generation.finished) ended.abort()
+        },
+      }
+      const call = { model, id: request.id, inputs, deadlineMs: request.deadlineMs }
+      await this.#transport.infer(call, sink, AbortSignal.any([either, ended.signal])).catch((error: unknown) => {
+        if (!generation.finished) throw error
+      })
+      channel.push(generation.end())
+    }
+    this.#running += 1
+    const work = Promise.all(Array.from({ length: request.n }, (_, index) => one(index)))
+    void work.then(
+      () => channel.end(),
+      (error: unknown) => channel.end(error),
+    )
+    try {
+      for await (const event of channel.read()) {
+        yield event
+        // What had come before the abort is nobody's any more.
+        if (signal.aborted) throw abortError(signal)
+      }
+      yield usage.event()
+    } finally {
+      given.abort()
+      this.#running -= 1
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#watch.stop()
+    const { repository, model, limits } = this.#settings
+    if (repository === 'own' && model !== undefined && this.#probe.loadedHere) {
+      await this.#transport.unload(model, AbortSignal.timeout(limits.probeTimeoutMs)).catch(() => undefined)
+    }
+    await this.#probe.close()
+    await this.#transport.close()
+  }
+
+  #served(name: string): ServedModel {
+    if (this.#closed) throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} was closed.`)
+    const { served } = this.#probe
+    const found = served.get(name)
+    if (found !== undefined) return found
+    if (served.size === 0) {
+      const why = this.#watch.lastError?.message ?? 'it has not answered yet'
+      throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} cannot serve: ${why}`)
+    }
+    const available = [...served.keys()]
+    const message = `The endpoint ${this.endpoint} does not serve '${name}'. Served: ${available.join(', ')}.`
+    throw new TokenmillError('model_not_found', message, { param: 'model', available })
+  }
+
+  #promptOf({ input }: GenerationRequest): string {
+    if (input.kind === 'text') return input.text
+    const message = `The models at ${this.endpoint} take text, not token ids. Send the prompt as text.`
+    throw new TokenmillError('unsupported', message, { param: 'prompt' })
+  }
+
+  #render(input: ChatInput) {
+    if (this.#chatFormat === undefined || this.#chatSource === undefined) {
+      const message = `The models at ${this.endpoint} take text, and no chat template is configured. Set the endpoint's \`chatTemplate\`.`
+      throw new TokenmillError('unsupported', message, { param: 'messages' })
+    }
+    const rendered: RenderedChat = this.#chatFormat.render(input)
+    const { bosToken = '', eosToken = '' } = this.#chatSource
+    const showSpecialTokens = rendered.specialTexts.length > 0
+    return {
+      // The server's tokenizer puts its own in front.
+      prompt: rendered.addSpecialTokens ? rendered.prompt : rendered.prompt.slice(bosToken.length),
+      stop: [...rendered.stop, ...(showSpecialTokens && eosToken !== '' ? [eosToken] : [])],
+      showSpecialTokens,
+      parsed: { input, answer: rendered.answer },
+    }
+  }
+}
