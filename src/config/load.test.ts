@@ -181,3 +181,36 @@ models:
     expect(() => parse(bomb)).toThrow()
   })
 })
+
+describe('an endpoint of Triton', () => {
+  const endpoint = (fields: string): string => `
+models:
+  - name: chat
+    endpoints:
+      - {${fields}}
+`
+
+  it('is told by its address, and takes a chat template from a file', () => {
+    writeFileSync(path.join(folder, 'template.jinja'), '{{ messages }}')
+    const config = parse(
+      endpoint(
+        'url: "grpc://10.0.0.7:8001", chatTemplate: {file: template.jinja}, metricsUrl: "http://10.0.0.7:8002/metrics"',
+      ),
+    )
+    const { chatTemplate } = config.value.models[0]?.endpoints[0] ?? {}
+    expect(chatTemplate === undefined ? '' : config.secret(chatTemplate)).toBe('{{ messages }}')
+    expect(config.secretFiles).toEqual([path.join(folder, 'template.jinja')])
+  })
+
+  it('has settings that no other engine has, and must name what is to be loaded', () => {
+    expect(problems(endpoint('url: "http://a", chatTemplate: x'))).toEqual([
+      '5:27 models[0].endpoints[0].chatTemplate: has a meaning only for `engine: triton`',
+    ])
+    expect(problems(endpoint('url: "grpc://a:8001", engine: vllm'))).toEqual([
+      '5:10 models[0].endpoints[0].url: speaks gRPC, which only `engine: triton` does',
+    ])
+    expect(problems(endpoint('url: "grpc://a:8001", repository: load'))).toEqual([
+      '5:9 models[0].endpoints[0].model: is missing: the model that Triton is to load',
+    ])
+  })
+})

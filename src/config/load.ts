@@ -75,6 +75,7 @@ export function secretsOf(config: FileConfig): { readonly path: Path; readonly r
     model.endpoints.forEach((endpoint, e) => {
       const at = ['models', m, 'endpoints', e]
       add([...at, 'apiKey'], endpoint.apiKey)
+      add([...at, 'chatTemplate'], endpoint.chatTemplate)
       for (const [name, value] of Object.entries(endpoint.headers)) add([...at, 'headers', name], value)
       for (const key of ['ca', 'cert', 'key'] as const) add([...at, 'tls', key], endpoint.tls?.[key])
     })

@@ -58,16 +58,17 @@ export const engineKinds = [
   'trtllm',
   'llama-server',
   'tokenmill',
+  'triton',
   'embedded',
 ] as const
 
 const endpoint = z
   .strictObject({
     url: z
-      .url({ protocol: /^https?$/, error: 'must be an address such as http://10.0.0.7:8000' })
+      .url({ protocol: /^(https?|grpcs?)$/, error: 'must be an address such as http://10.0.0.7:8000' })
       .optional()
-      .describe('Address of the engine. A trailing /v1 is understood.'),
-    engine: z.enum(engineKinds).default('auto').describe('What runs there. `auto` asks it.'),
+      .describe('Address of the engine. A trailing /v1 is understood. grpc:// and grpcs:// are Triton.'),
+    engine: z.enum(engineKinds).default('auto').describe('What runs there. `auto` asks it; grpc:// is `triton`.'),
     model: z
       .string()
       .min(1)
@@ -80,8 +81,35 @@ const endpoint = z
     price: price.optional(),
     labels: z.record(z.string(), z.string()).default({}).describe('Free words for metrics and placement.'),
     tls: endpointTls.optional(),
+    chatTemplate: secret
+      .optional()
+      .describe(
+        "Triton takes text: the model's chat template, best {file: tokenizer_config.json}. Without it, no chats.",
+      ),
+    metricsUrl: z
+      .url({ protocol: /^http$/, error: 'must be an address such as http://10.0.0.7:8002/metrics' })
+      .optional()
+      .describe("Triton's metrics page, which has a port of its own. Without it, load is what was sent from here."),
+    repository: z
+      .enum(['none', 'load', 'own'])
+      .optional()
+      .describe(
+        'Triton: `load` has it load the model where it is not, `own` unloads it at the end too. Default: none.',
+      ),
   })
   .superRefine((value, context) => {
+    const isTriton = value.engine === 'triton' || (value.engine === 'auto' && value.url?.startsWith('grpc') === true)
+    if (!isTriton) {
+      if (value.url?.startsWith('grpc') === true) {
+        context.addIssue({ code: 'custom', path: ['url'], message: 'speaks gRPC, which only `engine: triton` does' })
+      }
+      for (const field of ['chatTemplate', 'metricsUrl', 'repository'] as const) {
+        if (value[field] === undefined) continue
+        context.addIssue({ code: 'custom', path: [field], message: 'has a meaning only for `engine: triton`' })
+      }
+    } else if (value.repository !== undefined && value.repository !== 'none' && value.model === undefined) {
+      context.addIssue({ code: 'custom', path: ['model'], message: 'is missing: the model that Triton is to load' })
+    }
     if (value.engine === 'embedded') {
       if (value.model === undefined) {
         context.addIssue({ code: 'custom', path: ['model'], message: 'is missing: the GGUF file that is to run here' })

@@ -16,7 +16,7 @@ import {
 } from '../scheduler/index.ts'
 import { fleetOptions, schedulerOptions } from '../scheduler/options.ts'
 import type { EndpointGauges } from '../telemetry/index.ts'
-import { OpenAiEngine, type EndpointSettings } from '../upstream/index.ts'
+import { OpenAiEngine, TritonEngine, type EndpointSettings, type TritonSettings } from '../upstream/index.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import type { ModelTarget } from './models.ts'
 
@@ -91,7 +91,7 @@ export class FleetModels {
       const never = new AbortController().signal
       await Promise.all(
         fresh().map((engine) =>
-          engine.relay === undefined ? engine.ready(never) : engine.ready(patience).catch(() => undefined),
+          isRemote(engine) ? engine.ready(patience).catch(() => undefined) : engine.ready(never),
         ),
       )
     } catch (error) {
@@ -107,7 +107,7 @@ export class FleetModels {
   /** Resolves once every endpoint has been looked at, whatever was found: a fleet starts with what there is. */
   async probed(): Promise<void> {
     const signal = new AbortController().signal
-    const remote = this.engines().filter((engine) => engine.relay !== undefined)
+    const remote = this.engines().filter(isRemote)
     await Promise.allSettled(remote.map((engine) => engine.ready(signal)))
   }
 
@@ -183,7 +183,8 @@ export class FleetModels {
   }
 
   #engine(model: ModelConfig, endpoint: EndpointConfig): Engine {
-    if (endpoint.engine === 'embedded') {
+    const kind = kindOf(endpoint)
+    if (kind === 'embedded') {
       const options = withDefaults(engineOptions, this.#config.value.engine)
       const engines = this.#config.value.models.flatMap(({ endpoints }) => endpoints)
       const embedded = engines.filter((each) => each.engine === 'embedded').length
@@ -198,7 +199,18 @@ export class FleetModels {
       engine.ready(new AbortController().signal).catch(() => undefined)
       return engine
     }
-    return new OpenAiEngine(this.#settings(model, endpoint, endpoint.engine), this.#clock)
+    if (kind === 'triton') return new TritonEngine(this.#tritonSettings(model, endpoint), this.#clock)
+    return new OpenAiEngine(this.#settings(model, endpoint, kind), this.#clock)
+  }
+
+  #tritonSettings(model: ModelConfig, endpoint: EndpointConfig): TritonSettings {
+    const { chatTemplate, metricsUrl, repository = 'none' } = endpoint
+    return {
+      ...this.#settings(model, endpoint, 'auto'),
+      chatTemplate: chatTemplate === undefined ? undefined : this.#config.secret(chatTemplate),
+      metricsUrl,
+      repository,
+    }
   }
 
   #settings(model: ModelConfig, endpoint: EndpointConfig, engine: EndpointSettings['engine']): EndpointSettings {
@@ -230,10 +242,13 @@ export class FleetModels {
   /** Equal keys: the same replica. A hash, since secrets are in it. */
   #keyOf(model: ModelConfig, endpoint: EndpointConfig): string {
     const { weight, labels } = endpoint
+    const kind = kindOf(endpoint)
     const settings =
-      endpoint.engine === 'embedded'
+      kind === 'embedded'
         ? { embedded: endpoint.model, name: model.name, adapters: model.adapters, engine: this.#config.value.engine }
-        : this.#settings(model, endpoint, endpoint.engine)
+        : kind === 'triton'
+          ? this.#tritonSettings(model, endpoint)
+          : this.#settings(model, endpoint, kind)
     return createHash('sha256')
       .update(JSON.stringify({ settings, weight, labels, limits: this.limits }))
       .digest('hex')
@@ -256,6 +271,16 @@ export class FleetModels {
     this.#admissions.set(name, admission)
     return admission
   }
+}
+
+/** Remote engines come and go by themselves; an embedded one must load before it is of use. */
+function isRemote(engine: Engine): boolean {
+  return engine instanceof OpenAiEngine || engine instanceof TritonEngine
+}
+
+/** The engine that an endpoint names, or that its address gives away. */
+function kindOf({ engine, url }: EndpointConfig): EndpointConfig['engine'] {
+  return engine === 'auto' && url?.startsWith('grpc') === true ? 'triton' : engine
 }
 
 type FleetLimits = ReturnType<typeof limitsOf>
