@@ -8,25 +8,37 @@ export interface EngineUnderTest {
   readonly model: string
   /** Longest prompt and output together, tokens; undefined where the engine does not say. */
   readonly contextTokens: number | undefined
+  /** It can go on past the end of a text. Default: true. */
+  readonly ignoresEos?: boolean
+  /** It is told how many tokens a text has; else usage is estimated, and marked so. Default: true. */
+  readonly countsTokens?: boolean
 }
 
 /** What every Engine promises, embedded or remote. `open` is called once; the suite never closes the engine. */
 export function describeEngineContract(name: string, open: () => EngineUnderTest): void {
   describe(`${name} keeps the engine contract`, { timeout: 120_000 }, () => {
+    const ask = (changes: Partial<GenerationRequest>) => {
+      const { model, ignoresEos = true } = open()
+      const request = createRequest({ model, ...changes })
+      return ignoresEos ? request : { ...request, ignoreEos: false }
+    }
     const run = (changes: Partial<GenerationRequest>, signal = never()) => {
-      const { engine, model } = open()
-      return collect(engine.generate(createRequest({ model, ...changes }), signal))
+      const { engine } = open()
+      return collect(engine.generate(ask(changes), signal))
     }
 
     it('tells of the prefill first, of each continuation’s end once, and of the usage last', async () => {
       const events = await run({ n: 3, maxTokens: 8, ignoreEos: true })
-      expect(events[0]).toMatchObject({ type: 'prefilled' })
-      expect(events.filter((event) => event.type === 'prefilled')).toHaveLength(1)
+      const { countsTokens = true } = open()
+      if (countsTokens) expect(events[0]).toMatchObject({ type: 'prefilled' })
+      expect(events.filter((event) => event.type === 'prefilled')).toHaveLength(countsTokens ? 1 : 0)
       const finished = events.filter((event) => event.type === 'finished')
       expect(new Set(finished.map((event) => event.index))).toEqual(new Set([0, 1, 2]))
       expect(finished).toHaveLength(3)
       expect(finished.every((event) => event.reason === 'length')).toBe(true)
       expect(events.at(-1)).toMatchObject({ type: 'usage', usage: { completionTokens: 24 } })
+      const usage = events.at(-1)
+      expect(usage?.type === 'usage' && (usage.usage.estimated ?? false)).toBe(!countsTokens)
     })
 
     it('accounts for every generated token in exactly one event', async () => {
@@ -56,11 +68,11 @@ export function describeEngineContract(name: string, open: () => EngineUnderTest
     })
 
     it('throws `cancelled` at once when the signal fires, and serves the next request', async () => {
-      const { engine, model } = open()
+      const { engine } = open()
       const controller = new AbortController()
       const seen: GenerationEvent[] = []
       const reading = async () => {
-        const request = createRequest({ model, maxTokens: 400, ignoreEos: true })
+        const request = ask({ maxTokens: 400, ignoreEos: true })
         for await (const event of engine.generate(request, controller.signal)) {
           seen.push(event)
           if (seen.length === 3) controller.abort()
@@ -72,8 +84,8 @@ export function describeEngineContract(name: string, open: () => EngineUnderTest
     })
 
     it('frees the request when its reader leaves early', async () => {
-      const { engine, model } = open()
-      for await (const event of engine.generate(createRequest({ model, maxTokens: 400, ignoreEos: true }), never())) {
+      const { engine } = open()
+      for await (const event of engine.generate(ask({ maxTokens: 400, ignoreEos: true }), never())) {
         if (event.type === 'text') break
       }
       await until(() => engine.status().running === 0)
