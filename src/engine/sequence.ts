@@ -57,6 +57,11 @@ export class Sequence implements Holder {
     return this.index === 0 && this.group.promptLogprobs !== undefined && this.generated === 0
   }
 
+  /** The first continuation tells the prompt's log-probabilities; others, with a prefix from the cache, would be before it. */
+  get mayBegin(): boolean {
+    return this.index === 0 || this.group.prefilled || this.group.promptLogprobs === undefined
+  }
+
   append(token: number): void {
     if (this.length === this.tokens.length) {
       // The prompt's array is shared by the continuations of a request: the first token moves each to its own.

@@ -278,6 +278,16 @@ describe('StepLoop.step()', () => {
     expect(backend.switches).toBeLessThanOrEqual(loop.status().steps + 1)
   })
 
+  it('computes the prompt and nothing more where no tokens are wanted', () => {
+    const backend = new FakeBackend({})
+    const loop = createLoop(backend)
+    loop.submit(createJob(1, prompt, { maxTokens: 0, n: 2, promptLogprobs: 0 }))
+    const events = drain(loop)
+    expect(events.map(({ type }) => type)).toEqual(['prefilled', 'finished', 'finished'])
+    expect(events[1]).toMatchObject({ reason: 'length' })
+    expect(backend.decoded).toBe(40 + 1)
+  })
+
   it('evicts the least recently used prefix when a stream is needed', () => {
     const backend = new FakeBackend({ streams: 2 })
     const loop = createLoop(backend)

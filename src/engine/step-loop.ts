@@ -136,7 +136,9 @@ export class StepLoop {
    * streams alone, in two passes 1.5 to 2.05 times.
    */
   #plan(): Pass[] {
-    const starting = this.#running.filter((sequence) => sequence.started || this.#cache.begin(sequence))
+    const starting = this.#running.filter(
+      (sequence) => sequence.started || (sequence.mayBegin && this.#cache.begin(sequence)),
+    )
     const prompts = starting.filter((sequence) => sequence.remaining > 1)
     const decoding = starting.filter((sequence) => sequence.remaining === 1)
     const passes = this.#decodingPasses(decoding, prompts)
@@ -248,6 +250,11 @@ export class StepLoop {
       if (plan.sampleRow < 0) continue
       if (!sequence.group.prefilled) this.#announcePrefill(sequence)
       if (!this.#groups.has(sequence.group.job.key)) continue
+      // Who scores a prompt wants no token after it.
+      if (sequence.group.job.maxTokens === 0) {
+        this.#flush(sequence, 'length', undefined)
+        continue
+      }
       const token = this.#draw(sequence, plan.sampleRow)
       if (token !== undefined) this.#emit(sequence, token, plan.sampleRow)
     }

@@ -89,10 +89,74 @@ describe('the official client', () => {
     expect(byTokens.choices[0]?.text).toContain('one two')
   })
 
-  it('gets the best of several completions', async () => {
-    const best = await client.completions.create({ model: 'tiny', prompt: 'one', max_tokens: 4, best_of: 3, seed: 1 })
+  it('scores a prompt without generating: the log-probabilities are those it would have been generated with', async () => {
+    const { tokens } = (await (
+      await fetch(`${server.url}/tokenize`, {
+        method: 'POST',
+        body: JSON.stringify({ prompt: 'Cut into many tokens.' }),
+      })
+    ).json()) as { tokens: number[] }
+    const scoring = { model: 'tiny', prompt: tokens, max_tokens: 0, echo: true, logprobs: 2 }
+    const { choices, usage } = await client.completions.create(scoring)
+    const logprobs = choices[0]?.logprobs
+    expect(choices[0]?.finish_reason).toBe('length')
+    expect(choices[0]?.text).toContain('Cut into many tokens.')
+    expect(usage).toMatchObject({ prompt_tokens: tokens.length, completion_tokens: 0 })
+    expect(logprobs?.tokens).toHaveLength(tokens.length)
+    // The first token has no predecessor; each other one is among the likeliest two, or stands beside them.
+    expect(logprobs?.token_logprobs?.[0]).toBeNull()
+    expect(logprobs?.top_logprobs?.[0]).toBeNull()
+    for (let at = 1; at < tokens.length; at += 1) {
+      const top = logprobs?.top_logprobs?.[at] ?? {}
+      expect(top[logprobs?.tokens?.[at] ?? '']).toBe(logprobs?.token_logprobs?.[at])
+      expect([2, 3]).toContain(Object.keys(top).length)
+    }
+    for (const at of [1, 4, tokens.length - 1]) {
+      // A bias makes sure that it is drawn; log-probabilities are those before any bias.
+      const bias = { [String(tokens[at])]: 100 }
+      const drawing = { model: 'tiny', prompt: tokens.slice(0, at), max_tokens: 1, logprobs: 0, logit_bias: bias }
+      const drawn = (await client.completions.create(drawing)).choices[0]?.logprobs
+      expect(drawn?.tokens).toEqual([logprobs?.tokens?.[at]])
+      expect(Math.abs((drawn?.token_logprobs?.[0] ?? 1) - (logprobs?.token_logprobs?.[at] ?? 0))).toBeLessThan(0.05)
+    }
+  })
+
+  it('repeats the prompt before each of n choices, at once and streamed, with offsets into the whole text', async () => {
+    const body = { ...fixed, prompt: 'one two three four', max_tokens: 4, n: 2, echo: true, logprobs: 1, seed: 5 }
+    const { choices } = await client.completions.create(body)
+    expect(choices.map(({ index }) => index)).toEqual([0, 1])
+    // The prompt's prefix is cached by now: all its tokens are told all the same.
+    expect(choices[0]?.logprobs?.tokens?.length).toBeGreaterThan(8)
+    const texts = ['', '']
+    const offsets: number[][] = [[], []]
+    for await (const { choices } of await client.completions.create({ ...body, stream: true })) {
+      for (const { index, text, logprobs } of choices) {
+        texts[index] += text
+        offsets[index]?.push(...(logprobs?.text_offset ?? []))
+      }
+    }
+    for (const { index, text, logprobs } of choices) {
+      expect(text.startsWith('one two three four')).toBe(true)
+      expect(texts[index]).toBe(text)
+      expect(offsets[index]).toEqual(logprobs?.text_offset)
+    }
+  })
+
+  it('gets the best of several completions: that with the highest mean log-probability, and pays for all', async () => {
+    const body = { model: 'tiny', prompt: 'one', max_tokens: 6, temperature: 1, seed: 1 }
+    const all = await client.completions.create({ ...body, n: 4, logprobs: 0 })
+    const means = all.choices.map(({ logprobs }) => {
+      const values = logprobs?.token_logprobs ?? []
+      return values.reduce((sum, value) => sum + value, 0) / values.length
+    })
+    const bestIndex = means.indexOf(Math.max(...means))
+    const best = await client.completions.create({ ...body, best_of: 4 })
     expect(best.choices).toHaveLength(1)
-    expect(best.usage?.completion_tokens).toBeGreaterThanOrEqual(3)
+    expect(best.choices[0]).toMatchObject({ index: 0, text: all.choices[bestIndex]?.text, logprobs: null })
+    expect(best.usage?.completion_tokens).toBe(all.usage?.completion_tokens)
+    const two = await client.completions.create({ ...body, best_of: 4, n: 2 })
+    expect(two.choices.map(({ index }) => index)).toEqual([0, 1])
+    expect(two.choices[0]?.text).toBe(best.choices[0]?.text)
   })
 
   it('lists the models, one by one too', async () => {

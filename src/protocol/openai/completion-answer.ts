@@ -5,7 +5,7 @@ import type { AnswerIdentity, GenerationEncoder } from '../generation-call.ts'
 import { addUsage, toOpenAiUsage } from '../usage.ts'
 import type { CompletionManner } from './completion-request.ts'
 import { toFinishReason } from './finish-reason.ts'
-import { toCompletionLogprobs } from './logprobs.ts'
+import { echoOffset, toCompletionLogprobs } from './logprobs.ts'
 
 /** Gathers the events of all prompts into one `text_completion` object; keeps the best where best_of asks for it. */
 export class CompletionAnswerEncoder implements GenerationEncoder {
@@ -57,7 +57,12 @@ export class CompletionAnswerEncoder implements GenerationEncoder {
       best(answer.candidates, this.#manner.choices).map((candidate, position) => ({
         index: prompt * this.#manner.choices + position,
         text: (this.#manner.echo ? (promptTexts?.[prompt] ?? '') : '') + candidate.text,
-        logprobs: this.#manner.showLogprobs ? toCompletionLogprobs([...answer.echoed, ...candidate.logprobs], 0) : null,
+        logprobs: this.#manner.showLogprobs
+          ? toCompletionLogprobs(
+              [...answer.echoed, ...candidate.logprobs],
+              echoOffset(this.#manner.echo ? (promptTexts?.[prompt] ?? '') : '', answer.echoed),
+            )
+          : null,
         finish_reason: toFinishReason(candidate.finished, false),
         stop_reason: candidate.stopReason,
       })),

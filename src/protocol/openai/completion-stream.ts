@@ -6,7 +6,7 @@ import { sseDone, sseFrame, ssePing } from '../sse-frames.ts'
 import { addUsage, toOpenAiUsage } from '../usage.ts'
 import type { CompletionManner } from './completion-request.ts'
 import { toFinishReason } from './finish-reason.ts'
-import { toCompletionLogprobs } from './logprobs.ts'
+import { echoOffset, toCompletionLogprobs } from './logprobs.ts'
 
 /** Writes `text_completion` frames. Choice numbers run through: prompt 0's choices, then prompt 1's. */
 export class CompletionStreamEncoder implements GenerationEncoder {
@@ -74,13 +74,17 @@ export class CompletionStreamEncoder implements GenerationEncoder {
     const text = this.#promptTexts?.[prompt] ?? ''
     let frames = ''
     for (let choice = 0; choice < this.#manner.choices; choice += 1)
-      frames += this.#text(first + choice, text, logprobs)
+      frames += this.#text(first + choice, text, logprobs, echoOffset(text, logprobs ?? []))
     return frames
   }
 
-  #text(index: number, text: string, logprobs?: readonly TokenLogprobs[]): string {
-    const offset = this.#offsets[index] ?? 0
-    this.#offsets[index] = offset + text.length
+  #text(
+    index: number,
+    text: string,
+    logprobs?: readonly TokenLogprobs[],
+    offset: number = this.#offsets[index] ?? 0,
+  ): string {
+    this.#offsets[index] = (this.#offsets[index] ?? 0) + text.length
     const marks =
       logprobs === undefined || !this.#manner.showLogprobs
         ? 'null'

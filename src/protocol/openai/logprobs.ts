@@ -30,6 +30,14 @@ export interface CompletionLogprobs {
   text_offset: number[]
 }
 
+/**
+ * Where the first token of an echoed prompt starts in its text, in UTF-16 units: before it, where the tokens spell more
+ * than the text (a beginning-of-sequence mark, a space put before the first word), so that the answer starts right behind it.
+ */
+export function echoOffset(text: string, tokens: readonly TokenLogprobs[]): number {
+  return text.length - tokens.reduce((sum, { token }) => sum + tokenText(token).length, 0)
+}
+
 /** `offset` is where the first of the tokens starts in the whole text, in UTF-16 units. */
 export function toCompletionLogprobs(tokens: readonly TokenLogprobs[], offset: number): CompletionLogprobs {
   const logprobs: CompletionLogprobs = { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] }
@@ -40,10 +48,11 @@ export function toCompletionLogprobs(tokens: readonly TokenLogprobs[], offset: n
     const first = token.logprob === -Infinity && top.length === 0
     logprobs.tokens.push(text)
     logprobs.token_logprobs.push(first ? null : finite(token.logprob))
-    logprobs.top_logprobs.push(
-      first || top.length === 0 ? null : Object.fromEntries(top.map((each) => [tokenText(each), finite(each.logprob)])),
-    )
-    logprobs.text_offset.push(at)
+    // The token itself is always among them, likely or not: k + 1 entries at most, as OpenAI has it.
+    const shown = top.some(({ id, logprob }) => id === token.id && logprob === token.logprob) ? top : [...top, token]
+    const entries = shown.map((each) => [tokenText(each), finite(each.logprob)] as const)
+    logprobs.top_logprobs.push(first || top.length === 0 ? null : Object.fromEntries(entries))
+    logprobs.text_offset.push(Math.max(0, at))
     at += text.length
   }
   return logprobs
