@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 
 /** What an upstream got, and whether its client went away before the answer was whole. */
@@ -22,10 +23,17 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+/** Its certificate, and the certificate that must have signed those of its clients, if any. */
+export interface UpstreamTls {
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string
+}
+
 /** An engine that does to each request exactly what a test says, over real sockets. Owned by vLLM, by its own word. */
-export async function startUpstream(answer: UpstreamAnswer): Promise<Upstream> {
+export async function startUpstream(answer: UpstreamAnswer, tls?: UpstreamTls): Promise<Upstream> {
   const requests: UpstreamRequest[] = []
-  const server = createServer((incoming, response) => {
+  const handle = (incoming: IncomingMessage, response: ServerResponse): void => {
     const pieces: Buffer[] = []
     incoming.on('data', (piece: Buffer) => pieces.push(piece))
     incoming.on('end', () => {
@@ -44,10 +52,21 @@ export async function startUpstream(answer: UpstreamAnswer): Promise<Upstream> {
       requests.push(request)
       void answer(response, request)
     })
-  })
+  }
+  const server =
+    tls === undefined
+      ? createServer(handle)
+      : createTlsServer(
+          {
+            cert: tls.cert,
+            key: tls.key,
+            ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true }),
+          },
+          handle,
+        )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     close: async () => {
       server.closeAllConnections()
