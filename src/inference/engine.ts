@@ -61,6 +61,8 @@ export interface EngineModel {
 }
 
 export interface EngineStatus {
+  /** Why it is `unavailable`, in words, where that is known. */
+  readonly reason?: string | undefined
   readonly state: 'loading' | 'ready' | 'restarting' | 'unloaded' | 'unavailable' | 'closed'
   /** 0 to 1 while loading. */
   readonly loadProgress: number

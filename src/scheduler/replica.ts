@@ -72,10 +72,10 @@ export class Replica implements ReplicaView {
 
   /** Undefined: it can take a request now. */
   absence(): Absence | undefined {
-    const { state } = this.engine.status()
+    const { state, reason = state } = this.engine.status()
     if (this.#draining) return { kind: 'down', reason: 'draining', againInMs: undefined }
     // An unloaded model loads again with its next request.
-    if (state !== 'ready' && state !== 'unloaded') return { kind: 'down', reason: state, againInMs: undefined }
+    if (state !== 'ready' && state !== 'unloaded') return { kind: 'down', reason, againInMs: undefined }
     const coolMs = this.#coolUntilMs - this.#clock.now()
     if (coolMs > 0)
       return { kind: this.#coolKind, reason: `asked for a pause of ${Math.ceil(coolMs)} ms`, againInMs: coolMs }

@@ -92,6 +92,10 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
       ? undefined
       : new FleetModels(parts.config, clock, Math.random, {
           attemptEnded: ({ route, engine }, error) => fleetMetrics.attemptEnded(route.name, engine.endpoint, error),
+          endpointChanged(endpoint, state, error) {
+            if (error === undefined) logger.info({ endpoint, state }, 'endpoint is well')
+            else logger.warn({ endpoint, state }, error.message)
+          },
         })
   const targets = (): readonly ModelTarget[] => [...embedded, ...(fleet?.targets() ?? [])]
   const directory = new ModelDirectory(targets(), Math.floor(clock.wallTimeMs() / 1000))

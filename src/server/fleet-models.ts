@@ -16,12 +16,23 @@ import {
 } from '../scheduler/index.ts'
 import { fleetOptions, schedulerOptions } from '../scheduler/options.ts'
 import type { EndpointGauges } from '../telemetry/index.ts'
-import { OpenAiEngine, TritonEngine, type EndpointSettings, type TritonSettings } from '../upstream/index.ts'
+import {
+  OpenAiEngine,
+  TritonEngine,
+  type EndpointListener,
+  type EndpointSettings,
+  type TritonSettings,
+} from '../upstream/index.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import type { ModelTarget } from './models.ts'
 
 /** How long a replica that left the configuration may finish what runs on it. */
 const drainMs = 600_000
+
+/** Told of what happens in the fleet. */
+export interface FleetModelsObserver extends FleetObserver {
+  endpointChanged?(...change: Parameters<EndpointListener>): void
+}
 
 interface OpenReplica {
   readonly replica: Replica
@@ -37,6 +48,7 @@ export class FleetModels {
   readonly #fleet: Fleet
   readonly #clock: Clock
   readonly #random: Random
+  readonly #observer: FleetModelsObserver
   readonly #admissions = new Map<string, Admission>()
   #config: LoadedConfig
   /** By key: equal settings are one replica, also when several models name it. */
@@ -45,10 +57,11 @@ export class FleetModels {
   #limits: { readonly config: LoadedConfig; readonly values: FleetLimits } | undefined
   #applying: Promise<void> = Promise.resolve()
 
-  constructor(config: LoadedConfig, clock: Clock, random: Random, observer: FleetObserver = {}) {
+  constructor(config: LoadedConfig, clock: Clock, random: Random, observer: FleetModelsObserver = {}) {
     this.#config = config
     this.#clock = clock
     this.#random = random
+    this.#observer = observer
     this.#fleet = new Fleet(clock, random, observer)
     this.#fleet.setRoutes(config.value.models.flatMap((model) => this.#routesOf(model, new Map())))
   }
@@ -199,8 +212,9 @@ export class FleetModels {
       engine.ready(new AbortController().signal).catch(() => undefined)
       return engine
     }
-    if (kind === 'triton') return new TritonEngine(this.#tritonSettings(model, endpoint), this.#clock)
-    return new OpenAiEngine(this.#settings(model, endpoint, kind), this.#clock)
+    const listener: EndpointListener = (...change) => this.#observer.endpointChanged?.(...change)
+    if (kind === 'triton') return new TritonEngine(this.#tritonSettings(model, endpoint), this.#clock, listener)
+    return new OpenAiEngine(this.#settings(model, endpoint, kind), this.#clock, listener)
   }
 
   #tritonSettings(model: ModelConfig, endpoint: EndpointConfig): TritonSettings {

@@ -1,6 +1,13 @@
 import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
 import type { UpstreamLimits } from './endpoint.ts'
 
+/** Told when an endpoint begins or ceases to be well; the error says why it is not. */
+export type EndpointListener = (
+  endpoint: string,
+  state: 'ready' | 'unavailable',
+  error: TokenmillError | undefined,
+) => void
+
 /** How one kind of endpoint is looked at. */
 export interface EndpointProbe {
   readonly name: string
@@ -24,15 +31,17 @@ export class EndpointWatch {
   readonly #probe: EndpointProbe
   readonly #limits: UpstreamLimits
   readonly #clock: Clock
+  readonly #listener: EndpointListener
   readonly #stop = new AbortController()
   readonly #waiting: ((error?: TokenmillError) => void)[] = []
   #failures = 0
   #cancelNext: () => void = () => undefined
 
-  constructor(probe: EndpointProbe, limits: UpstreamLimits, clock: Clock) {
+  constructor(probe: EndpointProbe, limits: UpstreamLimits, clock: Clock, listener: EndpointListener) {
     this.#probe = probe
     this.#limits = limits
     this.#clock = clock
+    this.#listener = listener
   }
 
   start(): void {
@@ -80,6 +89,7 @@ export class EndpointWatch {
   #good(): void {
     this.#failures = 0
     this.lastError = undefined
+    if (this.state !== 'ready') this.#listener(this.#probe.name, 'ready', undefined)
     this.state = 'ready'
     for (const waiting of this.#waiting.splice(0)) waiting()
   }
@@ -91,7 +101,10 @@ export class EndpointWatch {
     const patient = this.state === 'loading' && isTimeout(error) && this.#failures < this.#limits.unhealthyAfter
     if (patient) return
     this.lastError = error
-    if (this.state === 'loading' || this.#failures >= this.#limits.unhealthyAfter) this.state = 'unavailable'
+    if (this.state === 'loading' || this.#failures >= this.#limits.unhealthyAfter) {
+      if (this.state !== 'unavailable') this.#listener(this.#probe.name, 'unavailable', error)
+      this.state = 'unavailable'
+    }
     for (const waiting of this.#waiting.splice(0)) waiting(error)
   }
 

@@ -312,6 +312,20 @@ const reasons: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'sent fewer bytes than it announced',
   UND_ERR_CONNECT_TIMEOUT: 'did not accept a connection in time',
   UND_ERR_BODY_TIMEOUT: 'fell silent within its answer',
+  CERT_HAS_EXPIRED: 'has a certificate that has expired',
+  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    "has a certificate for another host name (set the endpoint's tls.serverName if that is meant)",
+  ...Object.fromEntries(
+    [
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'UNABLE_TO_GET_ISSUER_CERT',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ].map((code) => [code, "has a certificate that nobody known here has signed (set the endpoint's tls.ca)"]),
+  ),
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: "wants a certificate of ours (set the endpoint's tls.cert and tls.key)",
 }
 
 function lowerCaseNames(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,3 +1,4 @@
+export type { EndpointListener } from './endpoint-watch.ts'
 export type { EndpointSettings, EndpointTls, EngineKind, UpstreamLimits } from './endpoint.ts'
 export { OpenAiEngine } from './openai-engine.ts'
 export { TritonEngine } from './triton/triton-engine.ts'

@@ -19,7 +19,7 @@ import { StreamDecoder } from './decode-stream.ts'
 import type { Dialect } from './dialect.ts'
 import { dialects } from './dialects/index.ts'
 import { encodeGeneration, encodeMessage } from './encode-request.ts'
-import { EndpointWatch } from './endpoint-watch.ts'
+import { EndpointWatch, type EndpointListener } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { EventChannel } from './event-channel.ts'
@@ -42,13 +42,13 @@ export class OpenAiEngine implements Engine {
   #closed = false
   #running = 0
 
-  constructor(settings: EndpointSettings, clock: Clock = systemClock) {
+  constructor(settings: EndpointSettings, clock: Clock = systemClock, listener: EndpointListener = () => undefined) {
     this.#settings = settings
     this.#http = new EndpointHttp(settings)
     this.endpoint = this.#http.name
     const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
     this.#probe = new OpenAiProbe(this.#http, dialect, settings.limits, clock)
-    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock, listener)
     this.#watch.start()
   }
 
@@ -68,6 +68,7 @@ export class OpenAiEngine implements Engine {
     const { load, loadAgeMs } = this.#probe
     return {
       state: this.#closed ? 'closed' : this.#watch.state,
+      reason: this.#watch.lastError?.message,
       loadProgress: this.#watch.state === 'loading' ? 0 : 1,
       running: load.running ?? this.#running,
       waiting: load.waiting ?? 0,

@@ -10,7 +10,7 @@ import type {
   RelayFlow,
 } from '../../inference/index.ts'
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
-import { EndpointWatch } from '../endpoint-watch.ts'
+import { EndpointWatch, type EndpointListener } from '../endpoint-watch.ts'
 import { EventChannel } from '../event-channel.ts'
 import { abortError } from '../http.ts'
 import { readChatSource } from './chat-source.ts'
@@ -44,7 +44,7 @@ export class TritonEngine implements Engine {
   #closed = false
 
   /** Throws `startup` for a chat template that cannot be read. */
-  constructor(settings: TritonSettings, clock: Clock = systemClock) {
+  constructor(settings: TritonSettings, clock: Clock = systemClock, listener: EndpointListener = () => undefined) {
     this.#settings = settings
     if (settings.chatTemplate !== undefined) {
       this.#chatSource = readChatSource(settings.chatTemplate)
@@ -54,7 +54,7 @@ export class TritonEngine implements Engine {
     this.#transport = settings.url.startsWith('grpc') ? new GrpcTransport(endpoint) : new HttpTransport(endpoint)
     this.endpoint = this.#transport.name
     this.#probe = new TritonProbe(this.#transport, settings, clock)
-    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock, listener)
     this.#watch.start()
   }
 
@@ -68,6 +68,7 @@ export class TritonEngine implements Engine {
     const { load, loadAgeMs } = this.#probe
     return {
       state: this.#closed ? 'closed' : this.#watch.state,
+      reason: this.#watch.lastError?.message,
       loadProgress: this.#watch.state === 'loading' ? 0 : 1,
       running: load.running ?? this.#running,
       waiting: load.waiting ?? 0,
