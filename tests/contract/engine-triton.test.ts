@@ -5,6 +5,7 @@ import type { ChatInput, GenerationRequest } from '../../src/inference/index.ts'
 import { TritonEngine, upstreamOptions, type TritonSettings } from '../../src/upstream/index.ts'
 import { parseConfig } from '../../src/config/index.ts'
 import { startTestServer } from '../scripted/server.ts'
+import { Authority } from '../support/certificates.ts'
 import { startTriton, tritonUnfit, type TestTriton } from '../triton/server.ts'
 import {
   collect,
@@ -288,6 +289,31 @@ function describeTriton(): void {
       ),
     )
     await server.close(AbortSignal.abort())
+  })
+
+  it('speaks gRPC over TLS, with certificates both ways, and says what is wrong with one', async () => {
+    const authority = new Authority('mill authority')
+    const secured = await startTriton({ ...authority.issue('triton.internal'), clientCa: authority.cert })
+    const mine = authority.issue('gateway')
+    const tls = { ca: authority.cert, ...mine, serverName: 'triton.internal', verify: true }
+    const engine = await start({ url: secured.grpcUrl, model: 'vllm_chat', metricsUrl: undefined, tls })
+    const events = await collect(engine.generate(createRequest({ model: 'vllm_chat', maxTokens: 3 }), never()))
+    expect(events.at(-1)).toMatchObject({ type: 'usage', usage: { completionTokens: 3 } })
+    await engine.close()
+    const faults = [
+      [{ ...tls, ca: new Authority('another').cert }, /certificate/],
+      [{ ...tls, serverName: undefined }, /altnames|Hostname/],
+      [{ ...tls, cert: undefined, key: undefined }, /connection|certificate/i],
+    ] as const
+    for (const [wrong, words] of faults) {
+      const refused = new TritonEngine(settings({ url: secured.grpcUrl, metricsUrl: undefined, tls: wrong }))
+      expect(await failureOf(refused.ready(never()))).toMatchObject({
+        code: expect.stringMatching(/upstream_failed|unavailable/) as string,
+        message: expect.stringMatching(words) as string,
+      })
+      await refused.close()
+    }
+    await secured.stop()
   })
 
   it('knows of a server that is gone, and of one that breaks a stream off', async () => {

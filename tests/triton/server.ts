@@ -20,6 +20,13 @@ export interface TestTriton {
   stop(): Promise<void>
 }
 
+/** PEM texts: its own certificate, and the one that must have signed those of its gRPC clients. */
+export interface TritonTls {
+  readonly cert: string
+  readonly key: string
+  readonly clientCa: string
+}
+
 const pytriton = 'nvidia-pytriton==0.7.0'
 const pytritonHash = 'sha256:21f063ff93bb426d0c06b7a55e7eb9efcfe62c0dddd9a908e9877e18710128df'
 const numpy = 'numpy==1.26.4'
@@ -33,7 +40,7 @@ export const tritonUnfit =
 const run = promisify(execFile)
 
 /** Starts it with every model of tests/triton/models but `shelved`. Throws with its log where it does not come up. */
-export async function startTriton(): Promise<TestTriton> {
+export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
   const { python, packages } = await install()
   const folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-triton-'))
   const stub = path.join(
@@ -59,7 +66,10 @@ export async function startTriton(): Promise<TestTriton> {
   const ports = await freePorts()
   const child = spawn(
     path.join(packages, 'pytriton/tritonserver/bin/tritonserver'),
-    serverArguments(models, path.join(folder, 'backends'), ports),
+    [
+      ...serverArguments(models, path.join(folder, 'backends'), ports),
+      ...(tls === undefined ? [] : await tlsArguments(folder, tls)),
+    ],
     {
       env: {
         PATH: `${path.dirname(python.path)}:${process.env['PATH'] ?? ''}`,
@@ -99,13 +109,26 @@ export async function startTriton(): Promise<TestTriton> {
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return {
-    grpcUrl: `grpc://127.0.0.1:${ports.grpc}`,
+    grpcUrl: `grpc${tls === undefined ? '' : 's'}://127.0.0.1:${ports.grpc}`,
     httpUrl,
     metricsUrl: `http://127.0.0.1:${ports.metrics}/metrics`,
     process: child,
     notes: () => readFileSync(log, 'utf8').split('\n').filter(Boolean),
     stop,
   }
+}
+
+async function tlsArguments(folder: string, { cert, key, clientCa }: TritonTls): Promise<string[]> {
+  const write = async (name: string, text: string): Promise<string> => {
+    const file = path.join(folder, name)
+    await writeFile(file, text)
+    return file
+  }
+  return [
+    ['--grpc-use-ssl', '1', '--grpc-use-ssl-mutual', '1'],
+    ['--grpc-server-cert', await write('server.pem', cert), '--grpc-server-key', await write('server.key', key)],
+    ['--grpc-root-cert', await write('ca.pem', clientCa)],
+  ].flat()
 }
 
 type Ports = Record<'http' | 'grpc' | 'metrics', number>
