@@ -13,10 +13,11 @@ export interface Backend {
   /** The adapter that the next `decode` computes with, as `Job.adapter` counts them. A batch has one. */
   useAdapter(adapter: number): void
   /**
-   * Computes the batch. `full`: no free KV cell for it, and nothing changed. Throws where the context is lost; the
+   * Computes the batch; `singles`: one token of each of its sequences, as most steps do. `full`: no free KV cell for
+   * it, and nothing changed. Throws where the context is lost; the
    * process ends then, and its parent starts another.
    */
-  decode(): 'computed' | 'full'
+  decode(singles: boolean): 'computed' | 'full'
   createSampler(spec: SamplerSpec): Sampler
   /** Raw logits of batch row `row`, valid until the next `decode`. */
   logits(row: number): Float32Array

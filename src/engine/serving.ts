@@ -157,7 +157,7 @@ function warmUp(backend: LlamaBackend, model: StepModel): void {
     }
     backend.batch.count = tokens
     const beganAtMs = systemClock.now()
-    backend.decode()
+    backend.decode(tokens === 1)
     if (tokens === 1) model.observe(1, 0, systemClock.now() - beganAtMs)
     else model.observe(0, tokens, systemClock.now() - beganAtMs)
     backend.clear(0)

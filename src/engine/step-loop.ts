@@ -213,7 +213,7 @@ export class StepLoop {
       const { count } = this.#backend.batch
       if (count === 0) return
       const beganAtMs = this.#clock.now()
-      if (this.#backend.decode() === 'computed') {
+      if (this.#backend.decode(pass.chunk === 1) === 'computed') {
         const tookMs = this.#clock.now() - beganAtMs
         if (pass.chunk === 1) this.#model.observe(count, 0, tookMs)
         else this.#model.observe(0, count, tookMs)

@@ -133,6 +133,7 @@ export const abiV050: AbiTable = {
     llama_n_seq_max: ['uint32_t', ['void *']],
     llama_n_threads: ['int32_t', ['void *']],
     llama_n_threads_batch: ['int32_t', ['void *']],
+    llama_set_n_threads: ['void', ['void *', 'int32_t', 'int32_t']],
     llama_attach_threadpool: ['void', ['void *', 'void *', 'void *']],
     llama_get_memory: ['void *', ['void *']],
     llama_model_get_vocab: ['void *', ['void *']],

@@ -1,6 +1,7 @@
 import koffi from 'koffi'
-import { TokenmillError } from '../../core/index.ts'
+import { systemClock, TokenmillError } from '../../core/index.ts'
 import type { Backend, BackendShape, Batch, Sampler, SamplerSpec } from '../backend.ts'
+import { ThreadGovernor } from '../thread-governor.ts'
 import { failOnFaults, type Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
@@ -14,6 +15,7 @@ export interface ContextSpec {
   readonly kvLayout: 'streams' | 'unified'
   readonly kvType: 'f16' | 'q8_0' | 'q4_0'
   readonly flashAttn: 'auto' | 'on' | 'off'
+  /** Most that compute; fewer do beside a busy neighbour. */
   readonly threads: number
   readonly samplingCandidates: number
 }
@@ -39,6 +41,8 @@ export class LlamaBackend implements Backend {
   readonly #rows = new Map<Pointer, Float32Array>()
   readonly #rowSampler: RowSampler
   readonly #adapters: AdapterSwitch
+  readonly #governor: ThreadGovernor
+  #threads: number
   readonly #snapshots = [new Snapshot(), new Snapshot()] as const
 
   constructor(model: LlamaModel, spec: ContextSpec, adapters: readonly LlamaAdapter[]) {
@@ -62,6 +66,8 @@ export class LlamaBackend implements Backend {
     this.#nativeBatch = native
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
     this.#adapters = new AdapterSwitch(model, this.#context, adapters)
+    this.#governor = new ThreadGovernor(spec.threads)
+    this.#threads = spec.threads
     attachThreadpool(model.library, this.#context, spec.threads)
   }
 
@@ -69,13 +75,20 @@ export class LlamaBackend implements Backend {
     this.#adapters.use(adapter)
   }
 
-  decode(): 'computed' | 'full' {
+  decode(singles: boolean): 'computed' | 'full' {
     this.#forgetSnapshots()
-    this.#nativeBatch['n_tokens'] = this.batch.count
+    const { count } = this.batch
+    this.#nativeBatch['n_tokens'] = count
+    this.#useThreads(this.#governor.threads)
+    const beganAtMs = systemClock.now()
     const code = Number(call(this.#model.library.llama['llama_decode'], this.#context, this.#nativeBatch))
-    if (code === 0) return 'computed'
+    if (code === 0) {
+      const nowMs = systemClock.now()
+      if (singles) this.#governor.observe(count, nowMs - beganAtMs, nowMs)
+      return 'computed'
+    }
     if (code === 1) return 'full'
-    throw new Error(`llama_decode failed with ${code} on a batch of ${this.batch.count} tokens.`)
+    throw new Error(`llama_decode failed with ${code} on a batch of ${count} tokens.`)
   }
 
   logits(row: number): Float32Array {
@@ -135,6 +148,12 @@ export class LlamaBackend implements Backend {
   free(): void {
     this.#rowSampler.free()
     call(this.#model.library.llama['llama_free'], this.#context)
+  }
+
+  #useThreads(threads: number): void {
+    if (threads === this.#threads) return
+    this.#threads = threads
+    call(this.#model.library.llama['llama_set_n_threads'], this.#context, threads, threads)
   }
 
   #shorten(stream: number, length: number): boolean {
