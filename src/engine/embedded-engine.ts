@@ -40,6 +40,7 @@ import type {
   ToChild,
 } from './messages.ts'
 import type { EngineOptionValues } from './options.ts'
+import { SilenceWatch } from './silence-watch.ts'
 
 export interface EmbeddedEngineConfig {
   /** Path of a GGUF file. */
@@ -79,6 +80,7 @@ export class EmbeddedEngine implements Engine {
   /** Totals of processes that are gone. */
   #past: LoopStatus = idle
   #cancelIdleUnload: (() => void) | undefined
+  readonly #watch: SilenceWatch
 
   /** Throws `startup` for a file whose header cannot be read, and for an adapter of another model. Loading begins with `ready` or the first request. */
   constructor(config: EmbeddedEngineConfig, clock: Clock = systemClock) {
@@ -93,6 +95,14 @@ export class EmbeddedEngine implements Engine {
       toLoadSpec(config, this.#metadata.purpose),
       { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
       clock,
+    )
+    const { maxSilenceMs } = config.options
+    const reason = `answered nothing for ${maxSilenceMs} ms and was ended`
+    this.#watch = new SilenceWatch(
+      maxSilenceMs,
+      clock,
+      () => this.#hasWork,
+      () => this.#process.kill(reason),
     )
   }
 
@@ -125,6 +135,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async ready(signal: AbortSignal): Promise<void> {
+    this.#warmTemplate()
     await this.#process.acquire(signal)
     this.#unloadWhenIdle()
   }
@@ -139,6 +150,7 @@ export class EmbeddedEngine implements Engine {
     const queue = this.#open(job.key)
     const abort = () => queue.fail(cancelled(signal))
     signal.addEventListener('abort', abort, { once: true })
+    this.#watch.heard()
     this.#process.send({ type: 'submit', job, input: toPromptInput(request, reader) })
     let ended = false
     try {
@@ -194,6 +206,7 @@ export class EmbeddedEngine implements Engine {
 
   async close(): Promise<void> {
     this.#cancelIdleUnload?.()
+    this.#watch.close()
     const error = new TokenmillError('cancelled', 'The engine is closed.')
     for (const queue of this.#requests.values()) queue.fail(error)
     for (const call of this.#calls.values()) call.reject(error)
@@ -223,6 +236,13 @@ export class EmbeddedEngine implements Engine {
         grammar,
       },
     }
+  }
+
+  /** Compiling takes tens of milliseconds, which the first request should not pay. A fault is told to the requests that need it. */
+  #warmTemplate(): void {
+    try {
+      this.#chatFormat()
+    } catch {}
   }
 
   #chatFormat(): ChatFormat {
@@ -264,14 +284,19 @@ export class EmbeddedEngine implements Engine {
     this.#unloadWhenIdle()
   }
 
+  get #hasWork(): boolean {
+    return this.#requests.size + this.#calls.size > 0
+  }
+
   #unloadWhenIdle(): void {
     const { idleUnloadMs } = this.#config.options
     this.#cancelIdleUnload?.()
-    if (this.#requests.size + this.#calls.size > 0 || idleUnloadMs === undefined) return
+    if (this.#hasWork || idleUnloadMs === undefined) return
     this.#cancelIdleUnload = this.#clock.schedule(idleUnloadMs, () => this.#process.unload())
   }
 
   #receive(message: FromChild): void {
+    this.#watch.heard()
     if (message.type === 'step') {
       this.#status = message.status
       for (const event of message.events) this.#requests.get(event.key)?.push(event)
@@ -297,6 +322,7 @@ export class EmbeddedEngine implements Engine {
     const abort = () => reply.reject(cancelled(signal))
     this.#calls.set(call, reply)
     signal.addEventListener('abort', abort, { once: true })
+    this.#watch.heard()
     this.#process.send(toMessage(call))
     try {
       return await reply.promise

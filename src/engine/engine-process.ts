@@ -27,6 +27,8 @@ export class EngineProcess {
   readonly #clock: Clock
   readonly #log = new LastLines(64)
   #child: ChildProcess | undefined
+  /** Why `kill` ended it. */
+  #killedFor: string | undefined
   #state: ProcessState = 'unloaded'
   #progress = 0
   #model: LoadedModelInfo | undefined
@@ -105,6 +107,12 @@ export class EngineProcess {
     if (this.#state === 'ready') this.#stop('unloaded')
   }
 
+  /** Ends a process that is lost; it is started again as after a crash. `reason` continues "The engine's process …". */
+  kill(reason: string): void {
+    this.#killedFor = reason
+    this.#child?.kill('SIGKILL')
+  }
+
   async close(): Promise<void> {
     this.#cancelRestart?.()
     const child = this.#child
@@ -137,16 +145,18 @@ export class EngineProcess {
   #gone(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
     if (child !== this.#child) return
     this.#child = undefined
-    const how = signal === null ? `with exit code ${code}` : `by ${signal}`
+    const ended = signal === null ? `with exit code ${code}` : `by ${signal}`
+    const how = this.#killedFor ?? `ended ${ended}`
+    this.#killedFor = undefined
     // Whoever kills from outside leaves no word in the log.
     const fault = signal === 'SIGKILL' || signal === 'SIGTERM' ? undefined : this.#log.fault()
     const detail = fault === undefined ? '' : ` Its log ends: ${fault}`
     const wasLoaded = this.#model !== undefined
-    this.#listener.onDown(new TokenmillError('engine_failed', `The engine's process ended ${how}.${detail}`))
+    this.#listener.onDown(new TokenmillError('engine_failed', `The engine's process ${how}.${detail}`))
     if (!wasLoaded) {
       this.#failure ??= new TokenmillError(
         'startup',
-        `Loading '${this.#spec.modelPath}' ended the engine's process ${how}: the file is damaged, or memory ran out.${detail}`,
+        `Loading '${this.#spec.modelPath}' ended the engine's process ${ended}: the file is damaged, or memory ran out.${detail}`,
       )
       this.#enter('unavailable')
       return

@@ -92,6 +92,14 @@ export const engineOptions = defineOptions({
     unit: 'ms',
     help: 'Unload the model after this long without requests; the next request loads it again (default: never)',
   },
+  maxSilenceMs: {
+    schema: durationMs,
+    default: 120_000,
+    value: '<duration>',
+    unit: 'ms',
+    help: "Longest silence of an engine's process that has work; then it is ended and started again",
+    reason: 'it reports at least after every step; only native code that hangs takes minutes',
+  },
   samplingCandidates: {
     schema: z.coerce.number().int().min(0),
     default: 1000,

@@ -239,6 +239,20 @@ describe('a client that leaves', () => {
   })
 })
 
+describe('an engine that hangs', () => {
+  it('is ended and started again, its request failed by name', async () => {
+    const hanging = await startServe('--model', model.file, '--slots', '2', '--max-silence-ms', '1s')
+    const request = { ...fixed, messages, max_tokens: 3 }
+    for (const pid of childrenOf(hanging.child.pid ?? 0)) process.kill(pid, 'SIGSTOP')
+    await expect(hanging.client.chat.completions.create(request)).rejects.toMatchObject({
+      code: 'engine_failed',
+      message: expect.stringContaining('answered nothing for 1000 ms') as string,
+    })
+    expect((await hanging.client.chat.completions.create(request)).usage?.completion_tokens).toBe(3)
+    expect(await hanging.stop()).toBe(0)
+  })
+})
+
 describe('many clients', () => {
   it('200 at once on 4 slots are all answered or refused with 429', async () => {
     const outcomes = await Promise.all(
