@@ -365,6 +365,22 @@ describe('StepLoop.step()', () => {
     expect(stepsMs.length).toBeLessThanOrEqual(Math.ceil(500 / 30))
   })
 
+  it('computes nothing more of a prompt whose client has left in the middle of it', () => {
+    const backend = new FakeBackend({ sequenceCells: 2000, batchTokens: 64, cells: 8000 })
+    const loop = createLoop(backend, 4)
+    const long = Array.from({ length: 1000 }, (_, at) => (at * 7) % 45)
+    loop.submit(createJob(1, long, { maxTokens: 5 }))
+    loop.step()
+    const computed = backend.batches.reduce((sum, { tokens }) => sum + tokens, 0)
+    expect(computed).toBeGreaterThan(0)
+    expect(computed).toBeLessThan(1000)
+    loop.cancel(1)
+    expect(loop.busy).toBe(false)
+    expect(loop.step()).toEqual([])
+    expect(backend.batches.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(computed)
+    expect(backend.samplers).toBe(0)
+  })
+
   it('gives up a request at its deadline, and frees what it held', () => {
     const backend = new FakeBackend({})
     const clock = new SetClock()

@@ -1,3 +1,4 @@
+import net from 'node:net'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { TokenmillError } from '../../src/core/index.ts'
@@ -115,6 +116,57 @@ describe('a chat', () => {
     expect(late.server.records).toMatchObject([
       { outcome: 'failed', errorCode: 'engine_failed', completionTokens: 2, httpStatus: 200 },
     ])
+  })
+})
+
+describe('a client that does not read', () => {
+  /** 64 KiB a token: more than the socket buffers of both sides hold after some tokens. */
+  const floods = () => scripted({ texts: Array.from({ length: 2000 }, () => 'x'.repeat(65_536)), beforeToken: turn })
+  const request = JSON.stringify({ model: 'scripted', messages, stream: true })
+  const post = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${request.length}\r\n\r\n${request}`
+  const connect = (url: string) => {
+    const socket = net.connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.pause()
+    socket.write(post)
+    return socket
+  }
+
+  it('holds the engine back, and gets every token later', async () => {
+    const told: number[] = []
+    const engine = scripted({
+      texts: Array.from({ length: 500 }, () => 'x'.repeat(65_536)),
+      beforeToken: (token) => {
+        told.push(token)
+        return turn()
+      },
+    })
+    const { server } = await start(engine)
+    const socket = connect(server.url)
+    await until(() => told.length > 0)
+    for (let before = -1; told.length !== before;) {
+      before = told.length
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    expect(told.length).toBeLessThan(400)
+    let bytes = 0
+    socket.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    socket.resume()
+    await until(() => server.records.length === 1)
+    expect(server.records).toMatchObject([{ outcome: 'completed', completionTokens: 500 }])
+    await until(() => bytes > 500 * 65_536)
+    socket.destroy()
+  })
+
+  it('is given up after maxWriteStallMs, and what was generated is accounted', async () => {
+    const engine = floods()
+    const { server } = await start(engine, { maxWriteStallMs: 200 })
+    const socket = connect(server.url)
+    await until(() => server.records.length === 1)
+    expect(engine).toMatchObject({ running: 0, cancelled: 1 })
+    expect(server.records).toMatchObject([{ outcome: 'cancelled' }])
+    expect(server.records[0]?.completionTokens).toBeGreaterThan(0)
+    socket.destroy()
   })
 })
 
