@@ -22,44 +22,23 @@ import {
 } from '../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
+import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
 import { cancelled, EngineProcess } from './engine-process.ts'
 import { EventQueue } from './event-queue.ts'
 import { ConstraintCompiler } from './grammar/index.ts'
 import type {
-  AdapterSpec,
   CallValue,
   EmbeddingReply,
   FromChild,
   JobRequest,
-  LoadSpec,
   LoopEvent,
   LoopStatus,
   PromptInput,
   RankReply,
   ToChild,
 } from './messages.ts'
-import type { EngineOptionValues } from './options.ts'
 import { SilenceWatch } from './silence-watch.ts'
-
-export interface EmbeddedEngineConfig {
-  /** Path of a GGUF file. */
-  readonly modelPath: string
-  /** The name under which requests ask for it. */
-  readonly modelName: string
-  /** Adapters of the model, each under a name of its own. */
-  readonly adapters: readonly NamedAdapter[]
-  readonly options: EngineOptionValues
-  /** Folder of libllama's libraries. */
-  readonly libraryFolder: string
-  /** Cores for this engine: its share of the CPU quota. */
-  readonly cores: number
-}
-
-/** A LoRA adapter and the name under which requests ask for the model with it. */
-export interface NamedAdapter extends AdapterSpec {
-  readonly name: string
-}
 
 /**
  * The engine in a child process, seen from the server. It owns the process and the queue of every request in flight;
@@ -364,54 +343,4 @@ function toPromptInput({ input }: GenerationRequest, reader: AnswerReader): Prom
   if (input.kind === 'tokens') return input
   if (input.kind === 'text') return { kind: 'text', text: input.text, addSpecial: true, parseSpecial: false }
   return { kind: 'text', text: reader.prompt, addSpecial: reader.addSpecialTokens, parseSpecial: true }
-}
-
-/** Layers and widths beyond these are no model but an attack on libllama, which allocates before it looks. */
-const mostLayers = 2048
-const widestEmbedding = 1 << 20
-
-function checkHeader({ header, shape, shard }: GgufMetadata): void {
-  const fault = (text: string) => new TokenmillError('startup', `'${header.path}' cannot be served: ${text}.`)
-  if ((shape.layers ?? 0) > mostLayers) throw fault(`it claims ${shape.layers} layers; the limit is ${mostLayers}`)
-  if ((shape.embeddingLength ?? 0) > widestEmbedding) {
-    throw fault(`it claims an embedding length of ${shape.embeddingLength}; the limit is ${widestEmbedding}`)
-  }
-  if (shard.index !== 1) throw fault(`it is shard ${shard.index} of ${shard.count}; name the first one`)
-}
-
-function toLoadSpec(config: EmbeddedEngineConfig, purpose: ModelPurpose): LoadSpec {
-  const { modelPath, adapters, libraryFolder, cores, options } = config
-  const {
-    ctx,
-    slots,
-    kvLayout,
-    kvType,
-    threads,
-    gpuLayers,
-    flashAttn,
-    stepTargetMs,
-    longestStepMs,
-    streamIntervalMs,
-    samplingCandidates,
-    maxEmbeddingTokens,
-  } = options
-  return {
-    modelPath,
-    purpose,
-    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
-    libraryFolder,
-    cores,
-    ctx,
-    slots,
-    kvLayout,
-    kvType,
-    threads,
-    gpuLayers,
-    flashAttn,
-    stepTargetMs,
-    longestStepMs,
-    streamIntervalMs,
-    samplingCandidates,
-    maxEmbeddingTokens,
-  }
 }

@@ -3,12 +3,13 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '../inference/index.ts'
 import { readCpuQuota } from './cpu-quota.ts'
-import { EmbeddedEngine, type NamedAdapter } from './embedded-engine.ts'
+import { EmbeddedEngine } from './embedded-engine.ts'
+import type { NamedAdapter } from './engine-config.ts'
 import { findPackFolder } from './native/library.ts'
 import type { EngineOptionValues } from './options.ts'
 
 export { engineOptions, type EngineOptionValues } from './options.ts'
-export type { NamedAdapter } from './embedded-engine.ts'
+export type { NamedAdapter } from './engine-config.ts'
 
 /** A model to serve from a file on this machine. */
 export interface EmbeddedModel {
