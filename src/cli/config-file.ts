@@ -47,7 +47,10 @@ export async function openConfig(file: string, io: Io): Promise<ConfigFile> {
 /** What the file says for the flags of `serve`; a flag that was given wins. */
 export function settingsOf({ value }: LoadedConfig, given: ReadonlySet<string>): Record<string, unknown> {
   const { corsOrigins, allowedHosts, host, port, insecure } = value.listen
+  const relaysOnly = value.models.every(({ endpoints }) => endpoints.every(({ engine }) => engine !== 'embedded'))
   const all: Record<string, unknown> = {
+    // Beside an engine its CPU is nothing; a process that only relays has nothing else to do.
+    memorySaver: relaysOnly ? false : undefined,
     ...value.limits,
     ...value.engine,
     host,

@@ -22,6 +22,8 @@ import {
   type EndpointListener,
   type EndpointSettings,
   type TritonSettings,
+  type EndpointHost,
+  CheckPace,
 } from '../upstream/index.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import type { ModelTarget } from './models.ts'
@@ -48,7 +50,8 @@ export class FleetModels {
   readonly #fleet: Fleet
   readonly #clock: Clock
   readonly #random: Random
-  readonly #observer: FleetModelsObserver
+  /** Shared by all endpoints. */
+  readonly #host: EndpointHost
   readonly #admissions = new Map<string, Admission>()
   #config: LoadedConfig
   /** By key: equal settings are one replica, also when several models name it. */
@@ -61,7 +64,11 @@ export class FleetModels {
     this.#config = config
     this.#clock = clock
     this.#random = random
-    this.#observer = observer
+    this.#host = {
+      clock,
+      listener: (...change) => observer.endpointChanged?.(...change),
+      pace: new CheckPace(limitsOf(config).maxChecksPerSecond),
+    }
     this.#fleet = new Fleet(clock, random, observer)
     this.#fleet.setRoutes(config.value.models.flatMap((model) => this.#routesOf(model, new Map())))
   }
@@ -212,9 +219,8 @@ export class FleetModels {
       engine.ready(new AbortController().signal).catch(() => undefined)
       return engine
     }
-    const listener: EndpointListener = (...change) => this.#observer.endpointChanged?.(...change)
-    if (kind === 'triton') return new TritonEngine(this.#tritonSettings(model, endpoint), this.#clock, listener)
-    return new OpenAiEngine(this.#settings(model, endpoint, kind), this.#clock, listener)
+    if (kind === 'triton') return new TritonEngine(this.#tritonSettings(model, endpoint), this.#host)
+    return new OpenAiEngine(this.#settings(model, endpoint, kind), this.#host)
   }
 
   #tritonSettings(model: ModelConfig, endpoint: EndpointConfig): TritonSettings {

@@ -1,12 +1,20 @@
-import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
+import { systemClock, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
+import { CheckPace } from './check-pace.ts'
 import type { UpstreamLimits } from './endpoint.ts'
 
-/** Told when an endpoint begins or ceases to be well; the error says why it is not. */
+/** Told when an endpoint ceases to be well, and why, and when it has become well again. */
 export type EndpointListener = (
   endpoint: string,
   state: 'ready' | 'unavailable',
   error: TokenmillError | undefined,
 ) => void
+
+/** What endpoints share with others of the same server. */
+export interface EndpointHost {
+  readonly clock?: Clock
+  readonly listener?: EndpointListener
+  readonly pace?: CheckPace
+}
 
 /** How one kind of endpoint is looked at. */
 export interface EndpointProbe {
@@ -32,25 +40,32 @@ export class EndpointWatch {
   readonly #limits: UpstreamLimits
   readonly #clock: Clock
   readonly #listener: EndpointListener
-  readonly #stop = new AbortController()
+  readonly #pace: CheckPace
+  #leavePace: () => void = () => undefined
+  #stopped = false
+  #checking: AbortController | undefined
   readonly #waiting: ((error?: TokenmillError) => void)[] = []
   #failures = 0
   #cancelNext: () => void = () => undefined
 
-  constructor(probe: EndpointProbe, limits: UpstreamLimits, clock: Clock, listener: EndpointListener) {
+  constructor(probe: EndpointProbe, limits: UpstreamLimits, host: EndpointHost) {
     this.#probe = probe
     this.#limits = limits
-    this.#clock = clock
-    this.#listener = listener
+    this.#clock = host.clock ?? systemClock
+    this.#listener = host.listener ?? (() => undefined)
+    this.#pace = host.pace ?? new CheckPace(limits.maxChecksPerSecond)
   }
 
   start(): void {
+    this.#leavePace = this.#pace.enter()
     void this.#check()
   }
 
   stop(): void {
-    this.#stop.abort()
+    this.#stopped = true
+    this.#checking?.abort()
     this.#cancelNext()
+    this.#leavePace()
   }
 
   /** Resolves at the first good check; rejects with the first bad one's error, or when the signal fires. */
@@ -70,14 +85,21 @@ export class EndpointWatch {
 
   /** One round. Never throws. */
   async #check(): Promise<void> {
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#limits.probeTimeoutMs)])
+    // One signal and one timer: joined signals cost more than the rest of a check.
+    const late = new AbortController()
+    this.#checking = late
+    const timer = setTimeout(() => late.abort(), this.#limits.probeTimeoutMs)
+    timer.unref()
     try {
-      await this.#probe.look(signal)
+      await this.#probe.look(late.signal)
       this.#good()
     } catch (error) {
-      if (this.#stop.signal.aborted) return
-      this.#bad(signal.aborted ? this.#late() : toTokenmillError(error))
+      if (this.#stopped) return
+      this.#bad(late.signal.aborted ? this.#late() : toTokenmillError(error))
+    } finally {
+      clearTimeout(timer)
     }
+    if (this.#stopped) return
     this.#cancelNext = this.#clock.schedule(this.#nextDelayMs(), () => void this.#check())
   }
 
@@ -89,7 +111,7 @@ export class EndpointWatch {
   #good(): void {
     this.#failures = 0
     this.lastError = undefined
-    if (this.state !== 'ready') this.#listener(this.#probe.name, 'ready', undefined)
+    if (this.state === 'unavailable') this.#listener(this.#probe.name, 'ready', undefined)
     this.state = 'ready'
     for (const waiting of this.#waiting.splice(0)) waiting()
   }
@@ -112,9 +134,8 @@ export class EndpointWatch {
   #nextDelayMs(): number {
     // Nobody can use it before its first check.
     if (this.state === 'loading') return firstChecksMs
-    return this.#probe.readsLoad
-      ? Math.min(this.#limits.scrapeIntervalMs, this.#limits.probeIntervalMs)
-      : this.#limits.probeIntervalMs
+    const { scrapeIntervalMs, probeIntervalMs } = this.#limits
+    return this.#pace.delayMs(this.#probe.readsLoad ? Math.min(scrapeIntervalMs, probeIntervalMs) : probeIntervalMs)
   }
 }
 

@@ -1,4 +1,5 @@
-export type { EndpointListener } from './endpoint-watch.ts'
+export { CheckPace } from './check-pace.ts'
+export type { EndpointHost, EndpointListener } from './endpoint-watch.ts'
 export type { EndpointSettings, EndpointTls, EngineKind, UpstreamLimits } from './endpoint.ts'
 export { OpenAiEngine } from './openai-engine.ts'
 export { TritonEngine } from './triton/triton-engine.ts'

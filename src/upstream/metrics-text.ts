@@ -8,6 +8,15 @@ export interface Sample {
   readonly value: number
 }
 
+/**
+ * The page with these metrics alone: Prometheus' client for Python, which vLLM and SGLang use, makes a page of 1 kB
+ * then instead of 100. Others pay no heed, and where several processes share a page it comes out empty: then the whole
+ * page has to be asked for.
+ */
+export function namedMetrics(path: string, names: readonly string[]): string {
+  return `${path}?${names.map((name) => `name[]=${encodeURIComponent(name)}`).join('&')}`
+}
+
 /** Every sample of a metric, in the order of the page. */
 export function readSamples(page: Buffer, name: string): Sample[] {
   const found: Sample[] = []

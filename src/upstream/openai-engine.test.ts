@@ -33,7 +33,7 @@ async function start(
     const pieces: Buffer[] = []
     request.on('data', (piece: Buffer) => pieces.push(piece))
     request.on('end', () => {
-      const answer = all[path]
+      const answer = all[path] ?? (path.startsWith('/metrics?') ? all['/metrics?'] : undefined)
       const text = Buffer.concat(pieces).toString()
       if (answer === undefined) response.writeHead(404).end('{"detail":"Not Found"}')
       else answer(text === '' ? {} : (JSON.parse(text) as Record<string, unknown>), response, request)
@@ -283,6 +283,19 @@ describe('OpenAiEngine', () => {
     ])
     const ranked = await engine.rerank({ id: 'r', model: 'org/m', query: 'q', documents: ['a', 'b'] }, never)
     expect(ranked.scores).toEqual([0.1, 0.9])
+  })
+
+  it('asks for the metrics that it reads alone, and for the whole page where those do not come', async () => {
+    const page = 'vllm:num_requests_running{engine="0"} 3\n'
+    const named = await start('vllm', { '/metrics?': (_body, response) => response.end(page) })
+    expect(named.engine.status().running).toBe(3)
+    expect(named.asked).not.toContain('/metrics')
+    expect(named.asked.some((path) => path.includes('name[]=vllm%3Anum_requests_running&'))).toBe(true)
+    const whole = await start('vllm', {
+      '/metrics?': (_body, response) => response.end('\n'),
+      '/metrics': (_body, response) => response.end(page),
+    })
+    expect(whole.engine.status().running).toBe(3)
   })
 
   it('asks only for paths of its dialect', async () => {

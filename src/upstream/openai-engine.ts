@@ -1,4 +1,4 @@
-import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import { systemClock, TokenmillError } from '../core/index.ts'
 import type {
   EmbeddingRequest,
   EmbeddingResult,
@@ -19,7 +19,7 @@ import { StreamDecoder } from './decode-stream.ts'
 import type { Dialect } from './dialect.ts'
 import { dialects } from './dialects/index.ts'
 import { encodeGeneration, encodeMessage } from './encode-request.ts'
-import { EndpointWatch, type EndpointListener } from './endpoint-watch.ts'
+import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { EventChannel } from './event-channel.ts'
@@ -42,13 +42,14 @@ export class OpenAiEngine implements Engine {
   #closed = false
   #running = 0
 
-  constructor(settings: EndpointSettings, clock: Clock = systemClock, listener: EndpointListener = () => undefined) {
+  constructor(settings: EndpointSettings, host: EndpointHost = {}) {
+    const clock = host.clock ?? systemClock
     this.#settings = settings
     this.#http = new EndpointHttp(settings)
     this.endpoint = this.#http.name
     const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
     this.#probe = new OpenAiProbe(this.#http, dialect, settings.limits, clock)
-    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock, listener)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
     this.#watch.start()
   }
 

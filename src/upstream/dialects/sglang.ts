@@ -1,6 +1,16 @@
 import type { Dialect } from '../dialect.ts'
-import { meanOf, sumOf } from '../metrics-text.ts'
+import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras, refuse } from './extras.ts'
+
+const loadMetrics = [
+  'num_running_reqs',
+  'num_queue_reqs',
+  'token_usage',
+  'prompt_tokens_total',
+  'cached_tokens_total',
+  'num_retracted_reqs_total',
+  'num_retractions_total',
+].flatMap((name) => [`sglang:${name}`, `sglang_${name}`])
 
 /** SGLang. Its metrics' prefix is `sglang:`, in some releases `sglang_`: both are read. */
 export const sglang: Dialect = {
@@ -16,7 +26,7 @@ export const sglang: Dialect = {
   healthPath: '/health',
   // It generates a token for each health check unless told otherwise at its start.
   healthIntervalMs: 10_000,
-  metricsPaths: ['/metrics'],
+  metricsPaths: [namedMetrics('/metrics', loadMetrics), '/metrics'],
   readLoad(page) {
     const running = sumOf(page, 'sglang:num_running_reqs', 'sglang_num_running_reqs')
     if (running === undefined) return undefined

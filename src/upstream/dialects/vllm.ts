@@ -1,6 +1,18 @@
 import type { Dialect } from '../dialect.ts'
-import { meanOf, sumOf } from '../metrics-text.ts'
+import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras } from './extras.ts'
+
+const loadMetrics = [
+  'vllm:num_requests_running',
+  'vllm:num_requests_waiting',
+  'vllm:kv_cache_usage_perc',
+  'vllm:gpu_cache_usage_perc',
+  'vllm:prefix_cache_queries_total',
+  'vllm:prefix_cache_hits_total',
+  'vllm:gpu_prefix_cache_queries_total',
+  'vllm:gpu_prefix_cache_hits_total',
+  'vllm:num_preemptions_total',
+]
 
 /** vLLM (docs/serving/online_serving). `/invocations`, `/pooling`, `/score` stand open there whatever the key: never asked. */
 export const vllm: Dialect = {
@@ -14,7 +26,7 @@ export const vllm: Dialect = {
     detokenize: '/detokenize',
   },
   healthPath: '/health',
-  metricsPaths: ['/metrics'],
+  metricsPaths: [namedMetrics('/metrics', loadMetrics), '/metrics'],
   readLoad(page) {
     const running = sumOf(page, 'vllm:num_requests_running')
     if (running === undefined) return undefined

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { systemClock, TokenmillError, type Clock } from '../../core/index.ts'
+import { systemClock, TokenmillError } from '../../core/index.ts'
 import type {
   ChatInput,
   Engine,
@@ -10,7 +10,7 @@ import type {
   RelayFlow,
 } from '../../inference/index.ts'
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
-import { EndpointWatch, type EndpointListener } from '../endpoint-watch.ts'
+import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
 import { EventChannel } from '../event-channel.ts'
 import { abortError } from '../http.ts'
 import { readChatSource } from './chat-source.ts'
@@ -44,7 +44,8 @@ export class TritonEngine implements Engine {
   #closed = false
 
   /** Throws `startup` for a chat template that cannot be read. */
-  constructor(settings: TritonSettings, clock: Clock = systemClock, listener: EndpointListener = () => undefined) {
+  constructor(settings: TritonSettings, host: EndpointHost = {}) {
+    const clock = host.clock ?? systemClock
     this.#settings = settings
     if (settings.chatTemplate !== undefined) {
       this.#chatSource = readChatSource(settings.chatTemplate)
@@ -54,7 +55,7 @@ export class TritonEngine implements Engine {
     this.#transport = settings.url.startsWith('grpc') ? new GrpcTransport(endpoint) : new HttpTransport(endpoint)
     this.endpoint = this.#transport.name
     this.#probe = new TritonProbe(this.#transport, settings, clock)
-    this.#watch = new EndpointWatch(this.#probe, settings.limits, clock, listener)
+    this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
     this.#watch.start()
   }
 
