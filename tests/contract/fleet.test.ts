@@ -403,16 +403,16 @@ describe('a client that leaves', () => {
     await until(() => up.requests[0]?.abandonedAtMs !== undefined && server.records.length > 0)
   })
 
-  it('200 clients that leave at random: every request has one account, and nothing is left behind', async () => {
-    const up = await upstream(counting(20, 1))
-    const { server } = await serve(model([up.url, up.url]))
+  it('1,000 clients that leave at random: every request has one account, and nothing is left behind', async () => {
+    const up = await upstream(counting(20, 20))
+    const { server } = await serve(`${model([up.url, up.url])}\nlimits: {probeTimeoutMs: 30s, maxInFlight: 1000}`)
     let seed = 1
     const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
     let completed = 0
     const one = async (): Promise<void> => {
       const leave = new AbortController()
       const stay = random() < 0.3
-      const timer = stay ? undefined : setTimeout(() => leave.abort(), random() * 60)
+      const timer = stay ? undefined : setTimeout(() => leave.abort(), random() * 2_000)
       try {
         const body = JSON.stringify({ model: 'chat', messages, stream: random() < 0.7 })
         const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body, signal: leave.signal })
@@ -424,13 +424,14 @@ describe('a client that leaves', () => {
         clearTimeout(timer)
       }
     }
-    for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 40 }, one))
+    await Promise.all(Array.from({ length: 1_000 }, one))
     // Those that left before they connected are nobody's; everyone who came to an engine has an account.
     const arrived = () => new Set(up.requests.map(({ headers }) => headers['x-request-id']))
     const accounted = () => new Set(server.records.map(({ requestId }) => requestId))
     await until(() => accounted().size > 0 && [...arrived()].every((id) => accounted().has(String(id))))
     expect(completed).toBeGreaterThan(0)
     expect(server.records.length).toBeGreaterThan(completed)
+    expect(up.requests.length).toBeGreaterThan(500)
     const ids = new Set(server.records.map(({ requestId }) => requestId))
     expect(ids.size).toBe(server.records.length)
     expect(server.records.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(completed)
@@ -438,7 +439,10 @@ describe('a client that leaves', () => {
     const text = await (await fetch(`${server.url}/metrics`)).text()
     expect(text).toMatch(/tokenmill_endpoint_in_flight\{[^}]*\} 0\n/)
     expect(text).not.toMatch(/tokenmill_endpoint_in_flight\{[^}]*\} [1-9]/)
-  }, 30_000)
+    // Those whose clients had gone stopped over there too.
+    const abandoned = up.requests.filter(({ abandonedAtMs }) => abandonedAtMs !== undefined).length
+    expect(abandoned).toBeGreaterThan(100)
+  }, 60_000)
 
   it('reads slowly: the upstream is held back, and gets every byte later', async () => {
     let sent = 0

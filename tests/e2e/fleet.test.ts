@@ -1,25 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
+import { afterAll, describe, expect, it } from 'vitest'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const children: ChildProcess[] = []
-let folder = ''
-let modelPath = ''
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-fleet-'))
-  modelPath = path.join(folder, 'tiny.gguf')
-  await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 1, format: f32 })
-})
-
-afterAll(async () => {
+afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
-  await rm(folder, { recursive: true, force: true })
 })
 
 /** `tokenmill serve` as a user starts it; resolves with its address once it says that it serves. */
@@ -48,7 +36,8 @@ describe('tokenmill serve --config examples/fleet.yaml', () => {
     'serves on while one of two replicas is killed under load: no client sees an error',
     { timeout: 180_000 },
     async () => {
-      const replica = ['--model', modelPath, '--served-model-name', 'tiny', '--slots', '8', '--ctx', '4096']
+      // The model in the box, as `tokenmill serve` runs it without any flag.
+      const replica = ['--slots', '8']
       const [a, b] = await Promise.all([serve(replica), serve(replica)])
       const gateway = await serve(['--config', 'examples/fleet.yaml', '--log-level', 'warn'], {
         REPLICA_A: a.url,
