@@ -53,8 +53,8 @@ function endOf(events: readonly GenerationEvent[]): string | undefined {
 const asked = (schema: JsonSchema) => ({ kind: 'jsonSchema', name: 'test', schema, strict: true }) as const
 
 describe('grammars in the embedded engine', () => {
-  it('makes a model of random weights write values that satisfy random schemas', async () => {
-    const seeds = Array.from({ length: 64 }, (_, at) => at + 1)
+  it('makes a model of random weights write values that satisfy their schema: 500 random ones', async () => {
+    const seeds = Array.from({ length: 500 }, (_, at) => at + 1)
     let complete = 0
     let refused = 0
     await Promise.all(
@@ -75,7 +75,7 @@ describe('grammars in the embedded engine', () => {
       }),
     )
     // The others ran into their token limit.
-    expect(complete).toBeGreaterThan(30)
+    expect(complete).toBeGreaterThan(450)
     expect(refused).toBeLessThan(10)
   }, 120_000)
 
@@ -98,6 +98,45 @@ describe('grammars in the embedded engine', () => {
     const events = await generate({ n: 3, constraint: asked({ enum: ['red', 'green', 'blue'] }) })
     const texts = [0, 1, 2].map((index) => textOf(events.filter((event) => 'index' in event && event.index === index)))
     for (const text of texts) expect(['"red"', '"green"', '"blue"']).toContain(text)
+  })
+
+  it('draws among what fits in proportion to its probability, with and without biases', async () => {
+    // Random weights favour a few tokens by far: heat makes the others count.
+    const temperature = 12
+    const base = createRequest({ model, input: { kind: 'tokens', tokens: [1, 300, 301] }, maxTokens: 1, logprobs: 512 })
+    const letters = '"a" | "b" | "c" | "d" | "e" | "ab" | "[" | "(" | "7"'
+    const grammar = { kind: 'grammar', grammar: `root ::= (${letters}) [^a-z] [^a-z]` } as const
+    const [first] = (await generate(base)).flatMap((event) => (event.type === 'text' ? (event.logprobs ?? []) : []))
+    const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
+    const favoured = first?.top.find(({ bytes }) => text(bytes) === 'c')?.id ?? 0
+    for (const bias of [0, 9]) {
+      const logitBias = new Map(bias === 0 ? [] : [[favoured, bias]])
+      const weights = new Map<string, number>()
+      for (const { id, bytes, logprob } of first?.top ?? []) {
+        if (!/^([a-e[(7]|ab)$/.test(text(bytes))) continue
+        const biased = logprob + (id === favoured ? bias : 0)
+        // A byte may be a token twice: as itself, and as text.
+        weights.set(text(bytes), (weights.get(text(bytes)) ?? 0) + Math.exp(biased / temperature))
+      }
+      expect(weights.size).toBeGreaterThanOrEqual(8)
+      const total = weights.values().reduce((sum, weight) => sum + weight, 0)
+      const counts = new Map<string, number>()
+      const [requests, each] = [20, 60]
+      for (let seed = 0; seed < requests; seed += 1) {
+        const sampling = { ...base.sampling, temperature, logitBias, seed: seed * 1000 }
+        const events = await generate({ ...base, logprobs: undefined, n: each, constraint: grammar, sampling })
+        for (let index = 0; index < each; index += 1) {
+          const found = textOf(events.filter((event) => 'index' in event && event.index === index))
+          counts.set(found, (counts.get(found) ?? 0) + 1)
+        }
+      }
+      for (const [found, count] of counts) {
+        const expected = ((weights.get(found) ?? 0) / total) * requests * each
+        expect(Math.abs(count - expected), `${found}: ${count}, expected ${expected}`).toBeLessThan(
+          4 * Math.sqrt(expected) + 3,
+        )
+      }
+    }
   })
 
   it('names the keyword that cannot be enforced', async () => {

@@ -194,9 +194,9 @@ export const abiV050: AbiTable = {
       'void *',
       ['void *', 'str', 'str', 'const char **', 'size_t', 'void *', 'size_t'],
     ],
-    llama_sampler_sample: ['int32_t', ['void *', 'void *', 'int32_t']],
     llama_sampler_accept: ['void', ['void *', 'int32_t']],
     llama_sampler_apply: ['void', ['void *', 'void *']],
+    llama_sampler_clone: ['void *', ['void *']],
     llama_sampler_free: ['void', ['void *']],
   },
   ggml: {

@@ -6,6 +6,7 @@ import { failOnFaults, type Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
 import { createSampler } from './llama-sampler.ts'
+import { LlamaVocabulary } from './llama-vocabulary.ts'
 import { RowSampler } from './row-sampler.ts'
 import { attachThreadpool } from './threadpool.ts'
 
@@ -39,6 +40,7 @@ export class LlamaBackend implements Backend {
   readonly #spec: ContextSpec
   readonly #nativeBatch: Record<string, unknown>
   readonly #rows = new Map<Pointer, Float32Array>()
+  readonly #vocabulary: LlamaVocabulary
   readonly #rowSampler: RowSampler
   readonly #adapters: AdapterSwitch
   readonly #governor: ThreadGovernor
@@ -64,6 +66,7 @@ export class LlamaBackend implements Backend {
     const { batch, native } = createBatch()
     this.batch = batch
     this.#nativeBatch = native
+    this.#vocabulary = new LlamaVocabulary(model)
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
     this.#adapters = new AdapterSwitch(model, this.#context, adapters)
     this.#governor = new ThreadGovernor(spec.threads)
@@ -107,8 +110,8 @@ export class LlamaBackend implements Backend {
     const { sequenceCells } = this.shape
     const logits = (row: number) => this.logits(row)
     const candidates = this.#spec.samplingCandidates
-    const place = { model: this.#model, context: this.#context, sequenceCells, candidates, logits }
-    return createSampler({ ...place, rowSampler: this.#rowSampler }, spec)
+    const [model, vocabulary, rowSampler] = [this.#model, this.#vocabulary, this.#rowSampler]
+    return createSampler({ model, vocabulary, rowSampler, sequenceCells, candidates, logits }, spec)
   }
 
   copy(from: number, to: number, length: number): boolean {

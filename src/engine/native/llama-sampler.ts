@@ -2,42 +2,26 @@ import type { Sampler, SamplerSpec } from '../backend.ts'
 import type { Pointer } from './abi.ts'
 import { GrammarSampler } from './grammar-sampler.ts'
 import { call } from './llama-model.ts'
+import { RowDraw } from './row-draw.ts'
 import type { SamplerPlace } from './sampler-place.ts'
 
-/** libllama's own sampler chain for one sequence. It owns the native objects until `free`. */
+/** How one sequence draws: by libllama's own samplers, over the tokens that can win. It owns native objects until `free`. */
 export function createSampler(place: SamplerPlace, spec: SamplerSpec): Sampler {
-  const takesLogitsAsTheyAre = spec.grammar === undefined && !changesLogits(spec)
-  if (takesLogitsAsTheyAre && spec.temperature <= 0) return place.rowSampler.greedy
-  const chain = createChain(place, spec)
-  if (takesLogitsAsTheyAre) return place.rowSampler.drawing(chain, spec.temperature)
-  const { llama } = place.model.library
-  const sample = llama['llama_sampler_sample'] as (chain: Pointer, context: Pointer, row: number) => number
-  const free: Sampler = {
-    sample: (row) => sample(chain, place.context, row),
-    free: () => call(llama['llama_sampler_free'], chain),
-  }
-  return spec.grammar === undefined ? free : new GrammarSampler(place, chain, free, spec.grammar)
+  const { temperature, grammar } = spec
+  const changing = changesLogits(spec) ? createChanging(place, spec) : null
+  if (changing === null && grammar === undefined && temperature <= 0) return place.rowSampler.greedy
+  const draw = new RowDraw(place, { changing, drawing: createDrawing(place, spec), temperature })
+  return grammar === undefined ? draw : new GrammarSampler(place, draw, grammar)
 }
 
 function changesLogits({ logitBias, presencePenalty, frequencyPenalty, repetitionPenalty }: SamplerSpec): boolean {
   return logitBias.length > 0 || presencePenalty !== 0 || frequencyPenalty !== 0 || repetitionPenalty !== 1
 }
 
-/**
- * The order is that of OpenAI's and vLLM's parameters: bias and penalties, then temperature, then what cuts the tail.
- * The cut to the most likely candidates comes before all that needs an exponential per candidate: over 128,000
- * candidates those cost 3 to 12 ms a token, over a thousand nothing.
- */
-function createChain(place: SamplerPlace, spec: SamplerSpec): Pointer {
-  const { model } = place
-  const { llama } = model.library
-  const chain = call(llama['llama_sampler_chain_init'], { no_perf: true }) as Pointer
-  const add = (name: string, ...parameters: unknown[]) => {
-    const sampler = call(llama[`llama_sampler_init_${name}`], ...parameters) as Pointer
-    call(llama['llama_sampler_chain_add'], chain, sampler)
-    return sampler
-  }
-  const vocabulary = model.facts.vocabularySize
+/** The order of both chains is that of OpenAI's and vLLM's parameters: bias and penalties, then temperature, then what cuts the tail. */
+function createChanging(place: SamplerPlace, spec: SamplerSpec): Pointer {
+  const { chain, add } = createChain(place)
+  const vocabulary = place.model.facts.vocabularySize
   if (spec.logitBias.length > 0) {
     const entries = spec.logitBias.filter(([token]) => token >= 0 && token < vocabulary)
     add('logit_bias', vocabulary, entries.length, encodeBiases(entries))
@@ -48,8 +32,17 @@ function createChain(place: SamplerPlace, spec: SamplerSpec): Pointer {
   }
   if (spec.repetitionPenalty !== 1) {
     const penalty = add('penalties', vocabulary, window, spec.repetitionPenalty, 0, 0)
-    for (const token of spec.prompt) call(llama['llama_sampler_accept'], penalty, token)
+    for (const token of spec.prompt) call(place.model.library.llama['llama_sampler_accept'], penalty, token)
   }
+  return chain
+}
+
+/**
+ * The cut to the most likely candidates comes before all that needs an exponential per candidate: over 128,000
+ * candidates those cost 3 to 12 ms a token, over a thousand nothing.
+ */
+function createDrawing(place: SamplerPlace, spec: SamplerSpec): Pointer {
+  const { chain, add } = createChain(place)
   if (spec.temperature <= 0) {
     add('greedy')
     return chain
@@ -61,6 +54,17 @@ function createChain(place: SamplerPlace, spec: SamplerSpec): Pointer {
   if (spec.topP < 1) add('top_p', spec.topP, 1)
   add('dist', spec.seed)
   return chain
+}
+
+function createChain({ model }: SamplerPlace) {
+  const { llama } = model.library
+  const chain = call(llama['llama_sampler_chain_init'], { no_perf: true }) as Pointer
+  const add = (name: string, ...parameters: unknown[]) => {
+    const sampler = call(llama[`llama_sampler_init_${name}`], ...parameters) as Pointer
+    call(llama['llama_sampler_chain_add'], chain, sampler)
+    return sampler
+  }
+  return { chain, add }
 }
 
 /** `llama_logit_bias[]`: int32 token, float bias. */

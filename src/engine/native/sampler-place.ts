@@ -1,11 +1,11 @@
-import type { Pointer } from './abi.ts'
 import type { LlamaModel } from './llama-model.ts'
+import type { LlamaVocabulary } from './llama-vocabulary.ts'
 import type { RowSampler } from './row-sampler.ts'
 
 /** Where samplers draw: a model's context and its rows of logits. */
 export interface SamplerPlace {
   readonly model: LlamaModel
-  readonly context: Pointer
+  readonly vocabulary: LlamaVocabulary
   /** Most tokens of one sequence: how far back penalties look. */
   readonly sequenceCells: number
   /** Where a request sets no top_k, only this many most likely tokens are candidates; 0: all. */
