@@ -45,7 +45,9 @@ const found = await Promise.all(documents.map(async (document) => ({ document, b
 
 describe('copyable blocks', () => {
   it('are there', () => {
-    expect(found.find(({ document }) => document === 'docs/applications.md')?.blocks.length).toBeGreaterThanOrEqual(8)
+    const count = (name: string) => found.find(({ document }) => document === name)?.blocks.length
+    expect(count('docs/applications.md')).toBeGreaterThanOrEqual(8)
+    expect(count('README.md')).toBeGreaterThanOrEqual(2)
   })
 
   for (const { document, blocks } of found) {
