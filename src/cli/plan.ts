@@ -17,6 +17,7 @@ import {
   overrideOption,
   precisionOption,
 } from './plan-options.ts'
+import { planPrecision } from './plan-precision.ts'
 import { planPredict } from './plan-predict.ts'
 import { textTable } from './text-table.ts'
 
@@ -61,9 +62,10 @@ export const plan = defineCommand({
     'tokenmill plan --model deepseek-r1 --gpu h200 --gpu b200 --slo-tpot 20ms --users 500 --html plan.html',
     'tokenmill plan explain --model llama-3.1-70b --gpu h100 --precision fp16',
     'tokenmill plan fit-memory --model qwen3-235b-a22b --gpu h200 --precision fp8 --tp 4',
+    'tokenmill plan precision --model llama-3.1-70b --gpu h100',
     'tokenmill plan predict --in rows.csv --out predictions.csv',
   ],
-  subcommands: [planExplain, planFitMemory, planPredict],
+  subcommands: [planExplain, planFitMemory, planPrecision, planPredict],
   async run(values, _positionals, io) {
     const [planner, { resolveModel }] = await Promise.all([import('../planner/index.ts'), import('../model/index.ts')])
     if (values.model === undefined) {

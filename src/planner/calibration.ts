@@ -89,6 +89,8 @@ export function extrapolations(
   else if (!domain.gpus.includes(gpu.id)) reasons.push(`${gpu.id} not measured`)
   if (!domain.formats.includes(measuredAs[precision.format.id] ?? precision.format.id))
     reasons.push(`${precision.format.id} not measured`)
+  else if (precision.weightOnly && shape.expertBits === undefined)
+    reasons.push(`${precision.format.id} expanded to BF16 on the way not measured`)
   if (load.concurrency > 1.5 * domain.maxConcurrency) reasons.push('more requests at once than measured')
   if (load.inputTokens + load.outputTokens > 1.2 * domain.maxTokens) reasons.push('longer sequences than measured')
   if (activeParameters < 0.8 * domain.minActiveParameters || activeParameters > 1.2 * domain.maxActiveParameters) {

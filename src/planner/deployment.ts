@@ -24,8 +24,9 @@ export function deploy(
   parallelism: Parallelism,
   kvBytes: number = defaultKvBytes(engine, gpu, format, shape),
 ): Deployment {
-  checkParallelism(shape, parallelism)
-  return { shape, gpu, engine, precision: planPrecision(shape, gpu, format, kvBytes), ...parallelism }
+  const { tp, pp, ep, dp } = parallelism
+  checkParallelism(shape, { tp, pp, ep, dp })
+  return { shape, gpu, engine, precision: planPrecision(shape, gpu, format, kvBytes), tp, pp, ep, dp }
 }
 
 function checkParallelism(shape: ModelShape, parallelism: Parallelism): void {

@@ -129,7 +129,7 @@ function ttftParts({ performance }: Prediction, firstTokenMs: number): Explanati
   return [
     { name: 'request handling and first step', ms: firstTokenMs + stepMs },
     { name: 'own prefill', ms: prefillMs },
-    { name: 'behind other prompts', ms: ttftMs - firstTokenMs - stepMs - prefillMs - cacheWaitMs },
+    { name: 'behind other prompts', ms: Math.max(0, ttftMs - firstTokenMs - stepMs - prefillMs - cacheWaitMs) },
     { name: 'waiting for cache', ms: cacheWaitMs },
   ]
 }

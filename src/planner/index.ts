@@ -9,6 +9,14 @@ export { overrideHardware } from './overrides.ts'
 export { planReport } from './plan-report.ts'
 export { predict, type Estimated, type LoadRequest, type Prediction } from './predict.ts'
 export { predictTable, toPredictionCsv, type RowResult } from './predict-table.ts'
-export { resolveFormat, type NumberFormat } from './precision.ts'
+export { numberFormats, resolveFormat, type NumberFormat } from './precision.ts'
+export {
+  comparePrecisions,
+  compareSparsity,
+  tensorParallelFor,
+  type PrecisionComparison,
+  type PrecisionQuestion,
+  type SparsityComparison,
+} from './precision-comparison.ts'
 export { describeDeployment, recommend, type Choice, type Demand, type Recommendation } from './recommend.ts'
 export { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'

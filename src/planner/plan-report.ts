@@ -2,6 +2,7 @@ import { renderReport, type PlotSeries, type Section, type TableColumn } from '.
 import { calibration } from './calibration.ts'
 import { energyUsdPerMillionTokens } from './cost.ts'
 import type { Prediction } from './predict.ts'
+import { comparePrecisions } from './precision-comparison.ts'
 import { numberFormats } from './precision.ts'
 import { describeDeployment, type Choice, type Demand, type Recommendation } from './recommend.ts'
 
@@ -40,7 +41,8 @@ export function planReport(facts: PlanReportFacts): string {
       choicesSection(recommendation),
       costSection(recommendation, facts),
       rejectedSection(recommendation),
-      precisionSection(),
+      ...(best === undefined ? [] : [precisionSection(best)]),
+      accuracySection(),
       {
         kind: 'prose',
         title: 'How far to trust this',
@@ -54,7 +56,12 @@ export function planReport(facts: PlanReportFacts): string {
 }
 
 function nameOf({ deployment }: Choice): string {
-  return describeDeployment(deployment.gpu, deployment.engine, deployment.precision.format, deployment)
+  return unbroken(describeDeployment(deployment.gpu, deployment.engine, deployment.precision.format, deployment))
+}
+
+/** A configuration's name that a narrow column breaks before "on" alone. */
+function unbroken(name: string): string {
+  return name.replaceAll(' ', '\u00A0').replace('\u00A0on\u00A0', ' on\u00A0')
 }
 
 function objectives(demand: Demand): string {
@@ -134,17 +141,18 @@ function choicesSection({ choices }: Recommendation): Section {
     { label: 'configuration' },
     { label: 'replicas' },
     { label: 'GPUs' },
-    { label: 'at once, per replica' },
+    { label: 'at once' },
     { label: 'TTFT', unit: 'ms', digits: 0 },
     { label: 'TPOT', unit: 'ms', digits: 1 },
     { label: 'tok/s per GPU', digits: 0 },
     { label: 'cost', unit: 'USD/h', digits: 2 },
-    { label: 'interval meets objectives' },
+    { label: 'safe' },
     { label: 'extrapolated' },
   ]
   return {
     kind: 'table',
     title: 'Configurations that meet the objectives, cheapest first',
+    note: 'At once: requests in flight on one replica. Safe: the unfavourable end of the interval meets the objectives too.',
     columns,
     rows: choices
       .slice(0, 40)
@@ -197,18 +205,60 @@ function rejectedSection({ rejected }: Recommendation): Section {
     kind: 'table',
     title: 'Why the others fail',
     columns: [{ label: 'configuration' }, { label: 'reason' }],
-    rows: rejected.slice(0, 200).map(({ deployment, reason }) => [deployment, reason]),
+    rows: rejected.slice(0, 200).map(({ deployment, reason }) => [unbroken(deployment), reason]),
   }
 }
 
-function precisionSection(): Section {
+/** Formats on the recommended GPUs under the recommended load: what each gains, beside what it is known to cost. */
+function precisionSection(best: Choice): Section {
+  const { deployment, prediction } = best
+  const { shape, gpu, engine } = deployment
+  const rows = comparePrecisions({
+    shape,
+    gpu,
+    engine,
+    formats: numberFormats.filter((format) => format.wholeModel !== true),
+    parallelism: deployment,
+    load: prediction.load,
+  })
+  return {
+    kind: 'table',
+    title: 'What a precision gains',
+    note: `On ${prediction.facts.gpus} × ${gpu.name} with ${engine}, ${prediction.concurrency} at once. Prefill and decode: BF16 time over the format’s, memory aside. Expanded: the GPU has no units for the format, or activations stay wide; bytes are saved, arithmetic is not.`,
+    columns: [
+      { label: 'format' },
+      { label: 'bits per weight', digits: 2 },
+      { label: 'weights', unit: 'GB', digits: 0 },
+      { label: 'computed in' },
+      { label: 'prefill', unit: '×', digits: 2 },
+      { label: 'decode', unit: '×', digits: 2 },
+      { label: 'TTFT', unit: 'ms', digits: 0 },
+      { label: 'TPOT', unit: 'ms', digits: 1 },
+      { label: 'tok/s per GPU', digits: 0 },
+    ],
+    rows: rows.map((row) => [
+      row.format.id,
+      row.format.bits,
+      row.weightBytes / 1e9,
+      row.native ? row.computedIn : `${row.computedIn}, expanded`,
+      row.prefillFactor,
+      row.decodeFactor,
+      row.prediction?.ttftMs.value,
+      row.prediction?.tpotMs.value,
+      row.prediction?.tokensPerSecondPerGpu.value,
+    ]),
+    highlighted: rows.flatMap(({ format }, at) => (format.id === deployment.precision.format.id ? [at] : [])),
+  }
+}
+
+function accuracySection(): Section {
   return {
     kind: 'table',
     title: 'What a precision costs in accuracy',
-    note: 'Published results; one GSM8K run has a standard error of about 0.55 points.',
-    columns: [{ label: 'format' }, { label: 'bits per weight' }, { label: 'published result' }, { label: 'source' }],
+    note: 'As published, formats with results alone; measure the others on your task.',
+    columns: [{ label: 'format' }, { label: 'published result' }, { label: 'source' }],
     rows: numberFormats.flatMap((format) =>
-      (format.accuracy ?? []).map(({ result, source }) => [format.name, format.bits, result, source]),
+      (format.accuracy ?? []).map(({ result, source }) => [format.name, result, source]),
     ),
   }
 }

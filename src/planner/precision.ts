@@ -15,6 +15,8 @@ export interface NumberFormat {
   readonly compute: ComputeFormat
   /** Activations stay wide: bytes are saved, arithmetic is not, and each weight is expanded on the way. */
   readonly weightOnly?: boolean
+  /** Embeddings and head are stored in it too, as in GGUF files; elsewhere they stay in BF16. */
+  readonly wholeModel?: boolean
   readonly accuracy?: readonly { readonly result: string; readonly source: string }[]
   readonly source: string
 }
@@ -39,10 +41,11 @@ export function resolveFormat(name: string): NumberFormat {
 /** How one checkpoint stores and multiplies a model's parts. */
 export interface PrecisionPlan {
   readonly format: NumberFormat
-  /** Bits per weight by role. Embeddings and router stay in BF16. */
+  /** Bits per weight by role. The router stays in BF16. */
   readonly mixerBits: number
   readonly denseBits: number
   readonly routedBits: number
+  readonly embeddingBits: number
   readonly mixerCompute: ComputeFormat
   readonly denseCompute: ComputeFormat
   readonly routedCompute: ComputeFormat
@@ -60,8 +63,9 @@ export function planPrecision(shape: ModelShape, gpu: Hardware, format: NumberFo
   const scope = narrow ? shape.fp4Scope : 'all'
   // A model that is only published with narrow experts keeps them under every label but 16 bits.
   const published = shape.expertBits !== undefined && format.bits < 16
-  // Such experts are expanded to BF16 where the GPU has no FP4 units.
-  const weightOnly = format.weightOnly === true || (published && gpu.denseTflops.fp4 === undefined)
+  const units = published ? 'fp4' : format.compute
+  // Without units of the format, weights are expanded to BF16 on the way to the multiplication.
+  const weightOnly = format.weightOnly === true || gpu.denseTflops[units] === undefined
   const inScope = (role: 'mixer' | 'dense' | 'routed') => {
     if (published) return role === 'routed'
     if (scope === 'all' || role === 'routed') return true
@@ -76,6 +80,7 @@ export function planPrecision(shape: ModelShape, gpu: Hardware, format: NumberFo
     mixerBits: bits('mixer'),
     denseBits: bits('dense'),
     routedBits: bits('routed'),
+    embeddingBits: format.wholeModel === true ? format.bits : 16,
     mixerCompute: compute('mixer'),
     denseCompute: compute('dense'),
     routedCompute: compute('routed'),
@@ -84,7 +89,7 @@ export function planPrecision(shape: ModelShape, gpu: Hardware, format: NumberFo
   }
 }
 
-/** Bytes of all weights, embeddings and router in BF16. */
+/** Bytes of all weights. */
 export function weightBytes(
   shape: ModelShape,
   plan: PrecisionPlan,
@@ -92,8 +97,12 @@ export function weightBytes(
 ): number {
   const embeddings = counts.embedding * (shape.tiedEmbeddings ? 1 : 2)
   return (
-    (counts.mixers * plan.mixerBits + counts.dense * plan.denseBits + counts.routed * plan.routedBits) / 8 +
-    2 * (embeddings + counts.router)
+    (counts.mixers * plan.mixerBits +
+      counts.dense * plan.denseBits +
+      counts.routed * plan.routedBits +
+      embeddings * plan.embeddingBits) /
+      8 +
+    2 * counts.router
   )
 }
 

@@ -84,7 +84,8 @@ export function factsOf(deployment: Deployment): DeploymentFacts {
   const routedRate = rate(precision.routedCompute)
   const stage = tp * pp
   const denseReadBytes = (counts.mixers * precision.mixerBits + counts.dense * precision.denseBits) / 8 / stage
-  const embeddings = 2 * counts.embedding * (shape.tiedEmbeddings ? 1 : 2)
+  const embedding = (counts.embedding * precision.embeddingBits) / 8
+  const embeddings = embedding * (shape.tiedEmbeddings ? 1 : 2)
   const routedBytes = (counts.routed * precision.routedBits) / 8 / gpus
   const routed = shape.ffns.flatMap((group) => {
     if (group.kind !== 'moe') return []
@@ -118,7 +119,7 @@ export function factsOf(deployment: Deployment): DeploymentFacts {
     denseReadBytes: denseReadBytes * pp,
     denseFlopsMs:
       (2 * (counts.mixers / mixerRate + (counts.dense + counts.router + counts.embedding) / denseRate)) / tp,
-    headReadBytes: (2 * counts.embedding) / tp,
+    headReadBytes: embedding / tp,
     routed,
     linkGbS: linkRate(gpu, tp * dp),
   }

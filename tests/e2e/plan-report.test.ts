@@ -80,11 +80,20 @@ describe('tokenmill plan', () => {
       run(...model, '--slo-tpot', '50ms', '--rate', '5'),
       run('explain', ...model, '--tp', '8'),
       run('fit-memory', ...model, '--tp', '8'),
+      run('precision', ...model, '--precision', 'fp4'),
     ])
-    const [plan, explain, memory] = answers.map(({ stdout }) => JSON.parse(stdout) as Record<string, unknown>)
+    const [plan, explain, memory, precision] = answers.map(
+      ({ stdout }) => JSON.parse(stdout) as Record<string, unknown>,
+    )
     expect(plan).toMatchObject({ choices: expect.any(Array), rejected: expect.any(Array) })
     expect(explain).toMatchObject({ configuration: 'vllm fp8 TP8 on h200_sxm', tpotMs: expect.any(Number) })
     expect(memory).toMatchObject({ fits: true })
+    const formats = ['fp8', 'fp4'].map((format) => ({
+      format,
+      accuracy: expect.any(Array),
+      ttftMs: expect.any(Object),
+    }))
+    expect(precision).toMatchObject({ formats, sparsity24: expect.any(Array) })
   })
 
   it('ends with 1 and the reason where the flags contradict themselves', async () => {
