@@ -6,7 +6,9 @@ import {
   precisionOf,
   readGgufMetadata,
   shardOf,
+  type GgufMetadata,
   type MemoryProfile,
+  type ModelPurpose,
 } from '../model/index.ts'
 
 /** What `models inspect` says, as facts and as text. */
@@ -25,38 +27,44 @@ export function describeModel(
   const shard = shardOf(file)
   const files = shard === undefined ? [file] : globSync(`${shard.stem}-*-of-*.gguf`)
   const bytes = files.reduce((sum, part) => sum + statSync(part).size, 0)
-  const profiles = fitModel(model, bytes, contextTokens, slots, availableBytes)
+  const generates = model.purpose === 'generate'
+  const profiles = generates ? fitModel(model, bytes, contextTokens, slots, availableBytes) : []
   const precision = precisionOf(model)
   const { chatTemplate } = model.chat
   const convention = chatTemplate === undefined ? undefined : createChatFormat(model.chat).convention
   const { shape } = model
   const lines = [
     ['name', model.name ?? '(none)'],
+    ['made for', purposes[model.purpose]],
     ['architecture', model.architecture],
     [
       'weights',
       `${count(model.parameters)} in ${formatBytes(bytes)}${files.length > 1 ? `, ${files.length} files` : ''}`,
     ],
     ['precision', precision.map(({ type, share }) => `${type} ${(share * 100).toFixed(1)} %`).join(', ')],
-    ['context', `${model.contextTokens ?? 'unknown'} tokens`],
-    ['vocabulary', `${model.vocabularyTokens ?? 'unknown'} tokens`],
-    [
-      'shape',
-      `${shape.layers} layers of ${shape.embeddingLength}, ${shape.heads} heads, ${shape.kvHeads} for keys and values`,
-    ],
-    ...(shape.experts ? [['experts', `${shape.expertsUsed} of ${shape.experts} at a time`]] : []),
-    [
-      'chat',
-      convention === undefined
-        ? 'no template: completions only'
-        : `template of ${chatTemplate?.length} characters, tool calls as ${convention}`,
-    ],
+    ...(model.purpose === 'adapt' ? [] : shapeLines(model)),
+    ...(generates
+      ? [
+          [
+            'chat',
+            convention === undefined
+              ? 'no template: completions only'
+              : `template of ${chatTemplate?.length} characters, tool calls as ${convention}`,
+          ],
+        ]
+      : []),
   ]
   const text = [
     ...lines.map(([key = '', value = '']) => `${key.padEnd(14)}${value}`),
     '',
-    `Memory at ${contextTokens} tokens in each of ${slots} slots; ${formatBytes(availableBytes)} are available here:`,
-    ...profileLines(profiles),
+    ...(generates
+      ? [
+          `Memory at ${contextTokens} tokens in each of ${slots} slots; ${formatBytes(availableBytes)} are available here:`,
+          ...profileLines(profiles),
+        ]
+      : [
+          `Memory: ${formatBytes(bytes)} of weights, and no KV cells; ${formatBytes(availableBytes)} are available here.`,
+        ]),
     '',
   ].join('\n')
   return {
@@ -65,6 +73,7 @@ export function describeModel(
       file,
       bytes,
       name: model.name,
+      purpose: model.purpose,
       architecture: model.architecture,
       parameters: model.parameters,
       precision,
@@ -77,6 +86,23 @@ export function describeModel(
       profiles,
     },
   }
+}
+
+const purposes: Readonly<Record<ModelPurpose, string>> = {
+  generate: 'text: /v1/chat/completions, /v1/completions',
+  embed: 'vectors of texts: /v1/embeddings',
+  rank: 'ranking documents: /v1/rerank',
+  adapt: 'changing another model: serve that one with --lora name=path',
+}
+
+function shapeLines({ contextTokens, vocabularyTokens, shape }: GgufMetadata): readonly (readonly string[])[] {
+  const { layers, embeddingLength, heads, kvHeads, experts, expertsUsed } = shape
+  return [
+    ['context', `${contextTokens ?? 'unknown'} tokens`],
+    ['vocabulary', `${vocabularyTokens ?? 'unknown'} tokens`],
+    ['shape', `${layers} layers of ${embeddingLength}, ${heads} heads, ${kvHeads} for keys and values`],
+    ...(experts ? [['experts', `${expertsUsed} of ${experts} at a time`]] : []),
+  ]
 }
 
 function profileLines(profiles: readonly MemoryProfile[]): readonly string[] {

@@ -318,6 +318,7 @@ const purposes: Readonly<Record<ModelPurpose, string>> = {
   generate: 'Ask /v1/chat/completions.',
   embed: 'It is made for embeddings: ask /v1/embeddings.',
   rank: 'It ranks documents: ask /v1/rerank.',
+  adapt: 'Serve the model that it changes.',
 }
 
 const idle: LoopStatus = {

@@ -27,12 +27,13 @@ const mostLayers = 2048
 const widestEmbedding = 1 << 20
 
 /** Throws `startup` for a header that no model of this world has, and for a shard that is not the first. */
-export function checkHeader({ header, shape, shard }: GgufMetadata): void {
+export function checkHeader({ header, shape, shard, purpose }: GgufMetadata): void {
   const fault = (text: string) => new TokenmillError('startup', `'${header.path}' cannot be served: ${text}.`)
   if ((shape.layers ?? 0) > mostLayers) throw fault(`it claims ${shape.layers} layers; the limit is ${mostLayers}`)
   if ((shape.embeddingLength ?? 0) > widestEmbedding) {
     throw fault(`it claims an embedding length of ${shape.embeddingLength}; the limit is ${widestEmbedding}`)
   }
+  if (purpose === 'adapt') throw fault('it is an adapter; serve its model and give it with --lora name=path')
   if (shard.index !== 1) throw fault(`it is shard ${shard.index} of ${shard.count}; name the first one`)
 }
 

@@ -27,8 +27,8 @@ export interface GgufMetadata {
   readonly purpose: ModelPurpose
 }
 
-/** What a model is made for: text, vectors of texts, or the relevance of documents to a query. */
-export type ModelPurpose = 'generate' | 'embed' | 'rank'
+/** What a file is made for: text, vectors of texts, the relevance of documents to a query, or to change another model. */
+export type ModelPurpose = 'generate' | 'embed' | 'rank' | 'adapt'
 
 export interface GgufShape {
   readonly layers: number | undefined
@@ -86,6 +86,7 @@ export function readGgufMetadata(path: string): GgufMetadata {
 const poolsByRank = 4
 
 function purposeOf({ metadata, tensors }: GgufFileHeader, architecture: string): ModelPurpose {
+  if (metadata.get('general.type') === 'adapter') return 'adapt'
   // Rerankers converted before that key existed have their head all the same.
   const ranks = metadata.get(`${architecture}.pooling_type`) === poolsByRank
   if (ranks || tensors.some(({ name }) => /^cls\.(output\.)?weight$/.test(name))) return 'rank'

@@ -165,6 +165,12 @@ describe('An adapter that does not belong', { timeout: 60_000 }, () => {
     refused(inFolder('absent.gguf'), /absent\.gguf/)
   })
 
+  it('is refused as a model, and says how it is served', () => {
+    expect(() => open([], inFolder('one.gguf'))).toThrow(
+      /one\.gguf' cannot be served: it is an adapter; .* --lora name=path/,
+    )
+  })
+
   it('is refused where its file is cut off: an error of the start, and this process lives', async () => {
     const whole = await readFile(inFolder('one.gguf'))
     await writeFile(inFolder('cut.gguf'), whole.subarray(0, whole.length - 400))
