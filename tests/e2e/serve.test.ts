@@ -166,6 +166,38 @@ describe('the official client', () => {
     expect(await client.models.retrieve('tiny')).toMatchObject({ id: 'tiny' })
   })
 
+  it('is told which part of a schema leads nowhere, and which limit a large one passes', async () => {
+    const refusal = async (schema: Record<string, unknown>) => {
+      const json_schema = { name: 'answer', schema, strict: true }
+      const body = { model: 'tiny', messages, response_format: { type: 'json_schema' as const, json_schema } }
+      const error: unknown = await client.chat.completions.create(body).catch((caught: unknown) => caught)
+      if (!(error instanceof OpenAI.BadRequestError)) throw new Error(`no refusal: ${JSON.stringify(error)}`)
+      return error
+    }
+    const root = 'response_format.json_schema.schema'
+    const itself = { type: 'object', properties: { next: { $ref: '#' } }, required: ['next'] }
+    expect(await refusal(itself)).toMatchObject({ code: 'invalid_request', param: expect.stringContaining(root) })
+    expect(await refusal({ $ref: '#' })).toMatchObject({
+      code: 'invalid_request',
+      param: expect.stringContaining(root),
+    })
+    expect(await refusal({ type: 'array', uniqueItems: true })).toMatchObject({
+      code: 'unsupported',
+      param: `${root}.uniqueItems`,
+    })
+    let deep: Record<string, unknown> = { type: 'null' }
+    for (let level = 0; level < 200; level += 1) deep = { type: 'array', items: deep }
+    expect(await refusal(deep)).toMatchObject({
+      code: 'limit_exceeded',
+      message: expect.stringMatching(/'max\w*Depth'/),
+    })
+    const many = Object.fromEntries(Array.from({ length: 30_000 }, (_, at) => [`p${at}`, { type: 'null' }]))
+    expect(await refusal({ type: 'object', properties: many })).toMatchObject({
+      code: 'limit_exceeded',
+      message: expect.stringMatching(/'maxSchema\w+' is [\d,]+/),
+    })
+  })
+
   it('is told what is wrong, as the error class that fits', async () => {
     await expect(client.chat.completions.create({ model: 'nope', messages })).rejects.toMatchObject({
       constructor: OpenAI.NotFoundError,
