@@ -20,6 +20,9 @@ export class ChoiceScanner {
   /** Choices of the last scan that carried a finish reason. */
   finished = 0
   choices = 0
+  /** The string with the text of the last choice, quotes included: its `content` or `text`; −1 without one. */
+  textStart = -1
+  textEnd = -1
   readonly #choice = new ObjectScanner(choiceKeys, choiceKeyBytes)
   readonly #delta = new ObjectScanner(deltaKeys, deltaKeyBytes)
   /** Choices whose first delta has been seen. */
@@ -30,6 +33,7 @@ export class ChoiceScanner {
     this.hasOutput = false
     this.finished = 0
     this.choices = 0
+    this.textStart = -1
     forEachElement(bytes, from, to, (start, end) => this.#scanChoice(bytes, start, end, edits))
   }
 
@@ -38,9 +42,13 @@ export class ChoiceScanner {
     if (!choice.scan(bytes, from, to)) return
     this.choices += 1
     const [indexAt = -1, deltaAt = -1, messageAt = -1, textAt = -1, finishAt = -1] = choice.start
-    const [indexEnd = -1, deltaEnd = -1, messageEnd = -1] = choice.end
+    const [indexEnd = -1, deltaEnd = -1, messageEnd = -1, textEnd = -1] = choice.end
     if (isText(bytes, finishAt)) this.finished += 1
-    if (hasText(bytes, textAt)) this.hasOutput = true
+    if (hasText(bytes, textAt)) {
+      this.hasOutput = true
+      this.textStart = textAt
+      this.textEnd = textEnd
+    }
     if (deltaAt >= 0) {
       const index = indexAt < 0 ? '0' : bytes.toString('latin1', indexAt, indexEnd)
       const first = !this.#opened.has(index)
@@ -53,7 +61,11 @@ export class ChoiceScanner {
     const message = this.#delta
     if (!message.scan(bytes, from, to)) return
     const [content = -1, reasoning = -1, reasoningContent = -1, toolCalls = -1, refusal = -1, role = -1] = message.start
-    const [, reasoningEnd = -1, reasoningContentEnd = -1] = message.end
+    const [contentEnd = -1, reasoningEnd = -1, reasoningContentEnd = -1] = message.end
+    if (hasText(bytes, content)) {
+      this.textStart = content
+      this.textEnd = contentEnd
+    }
     if (
       hasText(bytes, content) ||
       hasText(bytes, reasoning) ||

@@ -141,7 +141,7 @@ function skipSpace(bytes: Buffer, from: number, to: number): number {
 }
 
 /** Offset past the string whose opening quote is at `from`; −1 when it does not end before `to`. */
-function skipString(bytes: Buffer, from: number, to: number): number {
+export function skipString(bytes: Buffer, from: number, to: number): number {
   let at = from
   for (;;) {
     at = bytes.indexOf(quote, at + 1)

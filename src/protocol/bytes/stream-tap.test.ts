@@ -71,6 +71,36 @@ describe('StreamTap', () => {
     )
   })
 
+  it('writes and counts frames of the same make as it does those that differ', () => {
+    const made = fc.oneof(
+      { weight: 6, arbitrary: texts.map((content) => delta({ content })) },
+      { weight: 2, arbitrary: texts.map((text) => data({ ...head, choices: [{ index: 0, text }] })) },
+      fc.constantFrom(
+        delta({ content: null }),
+        delta({ content: 'a', tool_calls: [] }),
+        delta({ reasoning: 'b' }),
+        data({ model: 'org/model-7b', choices: [{ index: 1, delta: { content: 'c' } }], usage: null }),
+        data({
+          choices: [{ index: 0, delta: { content: 'd' }, x: '"},"finish_reason":null}]}' }],
+          model: 'org/model-7b',
+        }),
+        ': ping\n\n',
+        'data: {"model":"org/model-7b","choices":[{"index":0,"delta":{"content":"e","content":"f"}}]}\n\n',
+      ),
+    )
+    fc.assert(
+      fc.property(fc.array(made, { minLength: 1, maxLength: 30 }), (frames) => {
+        const opening = [0, 1].map((index) => data({ ...head, choices: [{ index, delta: { role: 'assistant' } }] }))
+        const alone = frames.map((frame) => run([...opening, frame, data('[DONE]')].join('')))
+        const [start = ''] = [run([...opening, data('[DONE]')].join('')).out.replace('data: [DONE]\n\n', '')]
+        const together = run([...opening, ...frames, data('[DONE]')].join(''))
+        const expected = alone.map(({ out }) => out.slice(start.length).replace('data: [DONE]\n\n', ''))
+        expect(together.out).toBe(`${start}${expected.join('')}data: [DONE]\n\n`)
+        expect(together.tap.outputFrames).toBe(alone.reduce((sum, { tap }) => sum + tap.outputFrames, 0))
+      }),
+    )
+  })
+
   it('is not misled by a text that looks like a field', () => {
     const sly = '"model":"x","usage":{"prompt_tokens":99},"error":{"message":"no"} data: [DONE]\n\ndata: [DONE]\n\n'
     const { tap, out } = run(delta({ role: 'assistant', content: sly }, 'stop'))

@@ -1,6 +1,7 @@
 import { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
+import { FrameMould } from './frame-mould.ts'
 import { ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 import { SseFrameCutter } from './sse-frames.ts'
@@ -27,6 +28,7 @@ const frameKeyBytes = toKeyBytes(frameKeys)
  * `model` rewritten in place; on the way it learns usage, errors, the first output and whether the end was reached.
  *
  *   upstream chunks → frames → scan top-level keys → splice (or nothing) → bytes for the client
+ *                        └────── fits the mould of the last one ──────────────▲
  */
 export class StreamTap {
   /** As the upstream counted; the last that it said. */
@@ -40,6 +42,7 @@ export class StreamTap {
   readonly #frame = new ObjectScanner(frameKeys, frameKeyBytes)
   readonly #choices = new ChoiceScanner()
   readonly #modelText: string
+  readonly #mould = new FrameMould()
   #finished = 0
   #out: Buffer[] = []
 
@@ -85,6 +88,10 @@ export class StreamTap {
   }
 
   readonly #onFrame = (frame: Buffer): void => {
+    if (this.#mould.pass(frame, this.#out)) {
+      this.outputFrames += 1
+      return
+    }
     const from = dataStart(frame)
     if (from < 0) {
       // A comment (keep-alive) or an empty frame goes through; a frame of several fields takes the slow way.
@@ -124,7 +131,19 @@ export class StreamTap {
     if (modelAt >= 0 && !this.#isModel(frame, modelAt, modelEnd)) {
       edits.push({ start: modelAt, end: modelEnd, text: this.#modelText })
     }
-    this.#out.push(splice(frame, edits))
+    const written = splice(frame, edits)
+    this.#out.push(written)
+    if (choices === 1 && frame[usageAt] !== 0x7b) this.#cast(frame, written, edits)
+  }
+
+  /** The next frame may look like this one, if nothing in it but the model's name was mended. */
+  #cast(frame: Buffer, written: Buffer, edits: readonly Edit[]): void {
+    const { textStart, textEnd, finished } = this.#choices
+    const [edit] = edits
+    const mended = edits.length > 1 || (edit !== undefined && edit.text !== this.#modelText)
+    if (textStart < 0 || finished > 0 || mended || this.#options.n > 1 || !this.#mould.isUseful) return
+    const shift = edit === undefined || edit.start > textStart ? 0 : written.length - frame.length
+    this.#mould.take(frame, textStart, textEnd, written, textStart + shift)
   }
 
   /** A frame with an event name, an id or data over several lines: rewritten as one line of data. */
