@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { TokenmillError } from '../core/index.ts'
 import { matchesHash } from './key-hash.ts'
 
@@ -17,7 +17,7 @@ export interface StoredKey {
  * hash, for as many keys as there are.
  */
 export class ApiKeys {
-  readonly #hashKey = randomBytes(32)
+  readonly #hashKey = randomBytes(32).toString('hex')
   readonly #given: readonly { readonly name: string; readonly hash: Buffer }[]
   #stored: readonly StoredKey[]
   /** Keyed hash of a key that fitted → the name that it fitted. */
@@ -49,10 +49,10 @@ export class ApiKeys {
         'No API key was sent. Send it as "Authorization: Bearer <key>" or as "x-api-key: <key>".',
       )
     }
-    const hash = this.#hash(presented)
+    const hashed = this.#hash(presented)
     let found: string | undefined
-    for (const known of this.#given) if (timingSafeEqual(known.hash, hash)) found = known.name
-    found ??= this.#findStored(presented, hash.toString('base64'))
+    for (const known of this.#given) if (timingSafeEqual(known.hash, hashed)) found = known.name
+    found ??= this.#findStored(presented, hashed.toString('base64'))
     if (found !== undefined) return found
     throw new TokenmillError('unauthenticated', 'The API key is not valid here. Check the key that the client sends.')
   }
@@ -61,13 +61,14 @@ export class ApiKeys {
     const known = this.#fitted.get(fingerprint)
     if (known !== undefined) return known
     let found: string | undefined
-    for (const { name, hash } of this.#stored) if (matchesHash(presented, hash)) found = name
+    for (const each of this.#stored) if (matchesHash(presented, each.hash)) found = each.name
     if (found !== undefined) this.#fitted.set(fingerprint, found)
     return found
   }
 
+  /** A hash that only this process can make; it never leaves it. In one call: an HMAC takes 15 µs of setting up. */
   #hash(key: string): Buffer {
-    return createHmac('sha256', this.#hashKey).update(key).digest()
+    return hash('sha256', this.#hashKey + key, 'buffer')
   }
 }
 

@@ -12,6 +12,15 @@ export interface ModelGauges {
   readonly queued: number
 }
 
+interface ModelParts {
+  readonly overhead: Histogram.Internal<'model_name'>
+  readonly promptTokens: Counter.Internal
+  readonly generationTokens: Counter.Internal
+  readonly queueTime: Histogram.Internal<'model_name'>
+  readonly e2e: Histogram.Internal<'model_name'>
+  readonly tpot: Histogram.Internal<'model_name'>
+}
+
 /**
  * All metrics, under vLLM's names where vLLM has one (so that autoscalers, endpoint pickers and dashboards made
  * for it work), under `tokenmill_` otherwise. Gauges are read at the scrape; histograms and counters are fed by
@@ -22,6 +31,9 @@ export class Metrics {
   readonly #models: () => readonly ModelGauges[]
   readonly #eventLoop: ReturnType<typeof monitorEventLoopDelay>
   readonly #observers = new Map<string, TokenObserver>()
+  /** The labelled parts of the metrics that every request touches: finding them by label costs more than counting. */
+  readonly #byModel = new Map<string, ModelParts>()
+  readonly #ended = new Map<string, { inc(): void }>()
 
   readonly #ttft = this.#histogram('vllm:time_to_first_token_seconds', 'Request received to first token', ttftBuckets)
   readonly #itl = this.#histogram(
@@ -87,7 +99,7 @@ export class Metrics {
 
   /** Our share of a request, once it is at the engine. */
   overhead(model: string, overheadMs: number): void {
-    this.#overhead.observe({ model_name: model }, overheadMs / 1000)
+    this.#parts(model).overhead.observe(overheadMs / 1000)
   }
 
   /** A choice ended of itself; `reason` in OpenAI's words. */
@@ -98,20 +110,40 @@ export class Metrics {
   /** Takes a usage record. A name that no model has is not a label: anybody could send any. */
   record(record: UsageRecord): void {
     const model = record.endpoint === undefined ? '' : record.model
-    this.#requests.inc({
-      model_name: model,
-      operation: record.operation,
-      outcome: record.outcome,
-      error_code: record.errorCode ?? '',
-    })
+    this.#endedAs(model, record).inc()
     if (record.endpoint === undefined) return
-    const labels = { model_name: model }
-    this.#promptTokens.inc(labels, record.promptTokens)
-    this.#generationTokens.inc(labels, record.completionTokens)
-    if (record.admittedAfterMs !== undefined) this.#queueTime.observe(labels, record.admittedAfterMs / 1000)
+    const parts = this.#parts(model)
+    parts.promptTokens.inc(record.promptTokens)
+    parts.generationTokens.inc(record.completionTokens)
+    if (record.admittedAfterMs !== undefined) parts.queueTime.observe(record.admittedAfterMs / 1000)
     if (record.outcome !== 'completed') return
-    this.#e2e.observe(labels, record.durationMs / 1000)
-    if (record.tpotMs !== undefined) this.#tpot.observe(labels, record.tpotMs / 1000)
+    parts.e2e.observe(record.durationMs / 1000)
+    if (record.tpotMs !== undefined) parts.tpot.observe(record.tpotMs / 1000)
+  }
+
+  /** Bounded by the models that there are: other names are no label. */
+  #parts(model: string): ModelParts {
+    const known = this.#byModel.get(model)
+    if (known !== undefined) return known
+    const parts = {
+      overhead: this.#overhead.labels(model),
+      promptTokens: this.#promptTokens.labels(model),
+      generationTokens: this.#generationTokens.labels(model),
+      queueTime: this.#queueTime.labels(model),
+      e2e: this.#e2e.labels(model),
+      tpot: this.#tpot.labels(model),
+    }
+    this.#byModel.set(model, parts)
+    return parts
+  }
+
+  #endedAs(model: string, { operation, outcome, errorCode }: UsageRecord): { inc(): void } {
+    const key = `${outcome} ${errorCode ?? ''} ${operation} ${model}`
+    const known = this.#ended.get(key)
+    if (known !== undefined) return known
+    const counter = this.#requests.labels(model, operation, outcome, errorCode ?? '')
+    this.#ended.set(key, counter)
+    return counter
   }
 
   get contentType(): string {
