@@ -11,6 +11,7 @@ import { configOptions } from '../config/options.ts'
 import { bundledModel } from './bundled-model.ts'
 import { defineCommand, type Io } from './command.ts'
 import { openConfig, settingsOf } from './config-file.ts'
+import { LineBatch } from './line-batch.ts'
 
 export const serve = defineCommand({
   name: 'serve',
@@ -57,7 +58,8 @@ export const serve = defineCommand({
     )
     const engines = createEmbeddedEngines(models, values.servedModelName, values, adapters)
     const config = file === undefined ? {} : { config: file.loaded }
-    const server = await startServer({ ...values, apiKey }, { engines, logTarget: io.stderr, ...config })
+    const log = new LineBatch(io.stderr)
+    const server = await startServer({ ...values, apiKey }, { engines, logTarget: log, ...config })
     const stopWatching = file?.watch(server) ?? (() => undefined)
 
     const stopProgress = await showProgress(
@@ -83,6 +85,7 @@ export const serve = defineCommand({
     }
     stopWatching()
     await server.close()
+    log.flush()
     return 0
   },
 })

@@ -124,9 +124,8 @@ export class Exchange {
     this.#pending = ''
     this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, Buffer.byteLength(rest))
     this.#finish()
-    const finished = this.#until(this.#raw, 'finish')
     this.#raw.end(rest)
-    await finished
+    await this.#written()
   }
 
   /** Writes the last bytes and ends. Resolves once the last byte is with the operating system. */
@@ -135,9 +134,8 @@ export class Exchange {
     this.#flush()
     this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, bytes.length)
     this.#finish()
-    const finished = this.#until(this.#raw, 'finish')
     this.#raw.end(bytes)
-    await finished
+    await this.#written()
   }
 
   /** A whole JSON answer. */
@@ -245,6 +243,13 @@ export class Exchange {
       if (due && !this.congested) this.write(this.#encoder?.keepAlive ?? '')
       this.#scheduleKeepAlive(due ? limits.pingIntervalMs : limits.pingIntervalMs - silentMs)
     })
+  }
+
+  /** Resolves once the last byte is with the operating system: at once, where the socket took all of it. */
+  async #written(): Promise<void> {
+    const raw = this.#raw
+    if (raw.writableFinished || raw.socket?.writableLength === 0) return
+    await this.#until(raw, 'finish')
   }
 
   /** Waits for an event of the response or its socket; ends with the signal, and with maxWriteStallMs. */
