@@ -92,7 +92,7 @@ describe('StreamTap', () => {
       fc.property(fc.array(made, { minLength: 1, maxLength: 30 }), (frames) => {
         const opening = [0, 1].map((index) => data({ ...head, choices: [{ index, delta: { role: 'assistant' } }] }))
         const alone = frames.map((frame) => run([...opening, frame, data('[DONE]')].join('')))
-        const [start = ''] = [run([...opening, data('[DONE]')].join('')).out.replace('data: [DONE]\n\n', '')]
+        const start = run([...opening, data('[DONE]')].join('')).out.replace('data: [DONE]\n\n', '')
         const together = run([...opening, ...frames, data('[DONE]')].join(''))
         const expected = alone.map(({ out }) => out.slice(start.length).replace('data: [DONE]\n\n', ''))
         expect(together.out).toBe(`${start}${expected.join('')}data: [DONE]\n\n`)
