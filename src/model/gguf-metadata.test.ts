@@ -42,6 +42,27 @@ function file(bytes: Uint8Array): string {
 }
 
 describe('readGgufMetadata', () => {
+  it('tells what a file is made for', () => {
+    const purposeOf = (keys: Record<string, object>) => {
+      const metadata = {
+        version: { value: 3, type: GGUFValueType.UINT32 },
+        tensor_count: { value: 0n, type: GGUFValueType.UINT64 },
+        kv_count: { value: 0n, type: GGUFValueType.UINT64 },
+        'general.architecture': text('qwen3'),
+        ...keys,
+      }
+      return readGgufMetadata(file(serializeGgufMetadata(metadata as Parameters<typeof serializeGgufMetadata>[0])))
+        .purpose
+    }
+    const no = { value: false, type: GGUFValueType.BOOL }
+    expect(purposeOf({})).toBe('generate')
+    expect(purposeOf({ 'qwen3.pooling_type': count(0) })).toBe('generate')
+    expect(purposeOf({ 'qwen3.attention.causal': no })).toBe('embed')
+    expect(purposeOf({ 'qwen3.pooling_type': count(3) })).toBe('embed')
+    expect(purposeOf({ 'qwen3.pooling_type': count(4), 'qwen3.attention.causal': no })).toBe('rank')
+    expect(purposeOf({ 'general.type': text('adapter') })).toBe('adapt')
+  })
+
   it('reads architecture, shape, special tokens and template', () => {
     const metadata = readGgufMetadata(file(header))
     expect(metadata).toMatchObject({

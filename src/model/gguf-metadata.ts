@@ -82,15 +82,17 @@ export function readGgufMetadata(path: string): GgufMetadata {
   }
 }
 
-/** LLAMA_POOLING_TYPE_RANK of llama.h. */
+/** `enum llama_pooling_type` of llama.h: mean, first token, last token; and the head of a reranker. */
+const poolsTokens: ReadonlySet<unknown> = new Set([1, 2, 3])
 const poolsByRank = 4
 
 function purposeOf({ metadata, tensors }: GgufFileHeader, architecture: string): ModelPurpose {
   if (metadata.get('general.type') === 'adapter') return 'adapt'
   // Rerankers converted before that key existed have their head all the same.
-  const ranks = metadata.get(`${architecture}.pooling_type`) === poolsByRank
-  if (ranks || tensors.some(({ name }) => /^cls\.(output\.)?weight$/.test(name))) return 'rank'
-  return metadata.get(`${architecture}.attention.causal`) === false ? 'embed' : 'generate'
+  const pooling = metadata.get(`${architecture}.pooling_type`)
+  if (pooling === poolsByRank || tensors.some(({ name }) => /^cls\.(output\.)?weight$/.test(name))) return 'rank'
+  const encodes = metadata.get(`${architecture}.attention.causal`) === false || poolsTokens.has(pooling)
+  return encodes ? 'embed' : 'generate'
 }
 
 function readChatSource(header: GgufFileHeader): ChatFormatSource {
