@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { TokenmillError } from '../core/index.ts'
-import type { Parallelism, PrecisionComparison, PrecisionQuestion, SparsityComparison } from '../planner/index.ts'
+import type { PrecisionComparison, PrecisionQuestion, SparsityComparison } from '../planner/index.ts'
 import { defineCommand } from './command.ts'
 import {
   engineOption,
@@ -68,13 +68,14 @@ export const planPrecision = defineCommand({
       io.stdout.write(`${JSON.stringify(toJson(question, rows, sparse), undefined, 2)}\n`)
       return 0
     }
-    io.stdout.write(`${toText(question, rows, sparse).join('\n')}\n`)
+    io.stdout.write(`${toText(question, planner.describeParallelism(question.parallelism), rows, sparse).join('\n')}\n`)
     return 0
   },
 })
 
 function toText(
-  { shape, gpu, engine, parallelism, load }: PrecisionQuestion,
+  { shape, gpu, engine, load }: PrecisionQuestion,
+  parallel: string,
   rows: readonly PrecisionComparison[],
   sparse: readonly SparsityComparison[],
 ): readonly string[] {
@@ -113,7 +114,7 @@ function toText(
   )
   const unknown = rows.filter(({ format }) => format.accuracy === undefined).map(({ format }) => format.id)
   return [
-    `${shape.name} on ${describeGpus(parallelism)} ${gpu.id}, ${engine}, ${concurrency} at once, ${inputTokens} tokens in, ${outputTokens} out`,
+    `${shape.name} on ${parallel} ${gpu.id}, ${engine}, ${concurrency} at once, ${inputTokens} tokens in, ${outputTokens} out`,
     '',
     table,
     '',
@@ -147,16 +148,6 @@ function sparsityLines(gpuName: string, sparse: readonly SparsityComparison[]): 
     `  Measured: ${first.verdict.measured}.`,
     `  Verdict: ${first.verdict.verdict}`,
   ]
-}
-
-function describeGpus({ tp, pp, ep, dp }: Parallelism): string {
-  const parts = [
-    `TP${tp}`,
-    ...(pp > 1 ? [`PP${pp}`] : []),
-    ...(ep > 1 ? [`EP${ep}`] : []),
-    ...(dp > 1 ? [`DP${dp}`] : []),
-  ]
-  return parts.join(' ')
 }
 
 function toJson(

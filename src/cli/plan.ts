@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { TokenmillError } from '../core/index.ts'
-import type { Choice, Demand, Recommendation, describeDeployment } from '../planner/index.ts'
+import type { Choice, Demand, Recommendation, describePrediction } from '../planner/index.ts'
 import { plannerOptions } from '../planner/options.ts'
 import { defineCommand, type Io } from './command.ts'
 import { planExplain } from './plan-explain.ts'
@@ -46,6 +46,11 @@ const options = {
   prefixHit: plannerOptions.prefixHit,
   tokensPerStep: plannerOptions.tokensPerStep,
   maxGpusPerReplica: plannerOptions.maxGpusPerReplica,
+  disaggregated: {
+    schema: z.boolean(),
+    default: false,
+    help: 'Consider prefill and decode on GPUs of their own too (not calibrated)',
+  },
   usdPerKwh: plannerOptions.usdPerKwh,
   pue: plannerOptions.pue,
   override: overrideOption,
@@ -94,6 +99,7 @@ export const plan = defineCommand({
         formats,
         nativeFormatsOnly: values.precision.length === 0,
         maxGpusPerReplica: values.maxGpusPerReplica,
+        disaggregated: values.disaggregated,
       },
       demand,
       values,
@@ -112,16 +118,16 @@ export const plan = defineCommand({
       writeFileSync(values.html, page)
     }
     if (values.json)
-      io.stdout.write(`${JSON.stringify(toJson(recommendation, planner.describeDeployment), undefined, 2)}\n`)
-    else print(recommendation, model, planner.describeDeployment, io)
+      io.stdout.write(`${JSON.stringify(toJson(recommendation, planner.describePrediction), undefined, 2)}\n`)
+    else print(recommendation, model, planner.describePrediction, io)
     return recommendation.choices.length > 0 ? 0 : 1
   },
 })
 
-type Describe = typeof describeDeployment
+type Describe = typeof describePrediction
 
-function nameOf({ deployment }: Choice, describe: Describe): string {
-  return describe(deployment.gpu, deployment.engine, deployment.precision.format, deployment)
+function nameOf({ prediction }: Choice, describe: Describe): string {
+  return describe(prediction)
 }
 
 function print(
@@ -133,7 +139,7 @@ function print(
   const [best] = choices
   const lines: string[] = []
   if (best === undefined) lines.push('No configuration meets the objectives.')
-  else lines.push(...headline(best, describe))
+  else lines.push(...headline(best, describe), ...otherKindLine(best, choices, describe))
   if (!model.verified) lines.push(`The shape of this model is unverified (${model.source}).`)
   if (choices.length > 0) {
     const rows = choices
@@ -180,7 +186,26 @@ function headline(best: Choice, describe: Describe): string[] {
   return [
     `Use ${nameOf(best, describe)}: ${best.replicas} replicas, ${best.gpus} GPUs${cost}.`,
     `Up to ${p.concurrency} requests at once per replica: TTFT ${p.ttftMs.value.toFixed(0)} ms (${p.ttftMs.low.toFixed(0)} to ${p.ttftMs.high.toFixed(0)}), TPOT ${p.tpotMs.value.toFixed(1)} ms (${p.tpotMs.low.toFixed(1)} to ${p.tpotMs.high.toFixed(1)}), 80 % intervals.`,
+    ...(p.disaggregation === undefined ? [] : [transferLine(p.disaggregation)]),
     ...p.extrapolated.map((reason) => `Extrapolated: ${reason}.`),
+  ]
+}
+
+function transferLine(one: NonNullable<Choice['prediction']['disaggregation']>): string {
+  return `Each prompt hands over ${(one.transferBytes / 1e6).toFixed(0)} MB of KV cache by ${one.link} links of ${one.linkGbS} GB/s per GPU: ${one.transferMs.toFixed(1)} ms at their peak. Prefill replicas are busy ${(100 * one.prefillBusy).toFixed(0)} % of the time.`
+}
+
+/** Where the cheapest unit of the other kind stands, so that the two can be weighed. */
+function otherKindLine(best: Choice, choices: readonly Choice[], describe: Describe): string[] {
+  const apart = best.prediction.disaggregation !== undefined
+  const other = choices.find(({ prediction }) => (prediction.disaggregation !== undefined) !== apart)
+  if (other === undefined) return []
+  const kind = apart ? 'Together on the same GPUs' : 'With prefill and decode apart'
+  const cost = other.usdPerHour === undefined ? '' : `, ${other.usdPerHour.toFixed(2)} USD/h`
+  const transfer = other.prediction.disaggregation
+  return [
+    `${kind} the cheapest is ${nameOf(other, describe)}: ${other.gpus} GPUs${cost}, TTFT ${other.prediction.ttftMs.value.toFixed(0)} ms, TPOT ${other.prediction.tpotMs.value.toFixed(1)} ms${transfer === undefined ? '' : ` (${other.prediction.extrapolated[0] ?? ''})`}.`,
+    ...(transfer === undefined ? [] : [transferLine(transfer)]),
   ]
 }
 
@@ -195,6 +220,7 @@ function toJson({ choices, rejected }: Recommendation, describe: Describe) {
       pp: choice.deployment.pp,
       ep: choice.deployment.ep,
       dp: choice.deployment.dp,
+      disaggregation: toDisaggregationJson(choice.prediction.disaggregation),
       replicas: choice.replicas,
       gpus: choice.gpus,
       concurrencyPerReplica: choice.prediction.concurrency,
@@ -212,5 +238,27 @@ function toJson({ choices, rejected }: Recommendation, describe: Describe) {
       extrapolated: choice.prediction.extrapolated,
     })),
     rejected: rejected.map(({ deployment, reason }) => ({ deployment, reason })),
+  }
+}
+
+/** Undefined, and so absent from JSON, where prefill and decode share GPUs. */
+function toDisaggregationJson(one: Choice['prediction']['disaggregation']) {
+  if (one === undefined) return undefined
+  const side = ({ deployment: { tp, pp, ep, dp } }: typeof one.prefill, replicas: number) => ({
+    replicas,
+    tp,
+    pp,
+    ep,
+    dp,
+  })
+  const { transferBytes, transferMs, link, linkGbS, prefillBusy } = one
+  return {
+    prefill: side(one.prefill, one.prefillReplicas),
+    decode: side(one.decode, one.decodeReplicas),
+    transferBytes,
+    transferMs,
+    link,
+    linkGbS,
+    prefillBusy,
   }
 }

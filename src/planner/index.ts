@@ -1,5 +1,6 @@
 export type { Calibration, Spread } from './calibration.ts'
 export { deploy, type Parallelism } from './deployment.ts'
+export { describeDeployment, describeParallelism, describePrediction } from './describe.ts'
 export { resolveEngine, type EngineName } from './engines.ts'
 export { explain, oneStreamBandwidth, type Explanation } from './explain.ts'
 export { fitMemory, type MemoryFit } from './fit-memory.ts'
@@ -18,5 +19,5 @@ export {
   type PrecisionQuestion,
   type SparsityComparison,
 } from './precision-comparison.ts'
-export { describeDeployment, recommend, type Choice, type Demand, type Recommendation } from './recommend.ts'
+export { recommend, type Choice, type Demand, type Recommendation } from './recommend.ts'
 export { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'

@@ -1,10 +1,11 @@
 import { renderReport, type PlotSeries, type Section, type TableColumn } from '../report/index.ts'
 import { calibration } from './calibration.ts'
 import { energyUsdPerMillionTokens } from './cost.ts'
+import { describePrediction } from './describe.ts'
 import type { Prediction } from './predict.ts'
 import { comparePrecisions } from './precision-comparison.ts'
 import { numberFormats } from './precision.ts'
-import { describeDeployment, type Choice, type Demand, type Recommendation } from './recommend.ts'
+import type { Choice, Demand, Recommendation } from './recommend.ts'
 
 export interface PlanReportFacts {
   readonly model: string
@@ -26,7 +27,7 @@ export function planReport(facts: PlanReportFacts): string {
     summary:
       best === undefined
         ? 'No configuration meets the objectives; the reasons stand below.'
-        : `${nameOf(best)}: ${best.replicas} × ${best.prediction.facts.gpus} GPUs${best.usdPerHour === undefined ? '' : `, ${best.usdPerHour.toFixed(2)} USD/h`}.`,
+        : `${nameOf(best)}: ${best.replicas} × ${best.prediction.gpus} GPUs${best.usdPerHour === undefined ? '' : `, ${best.usdPerHour.toFixed(2)} USD/h`}.`,
     command: facts.command,
     environment: {
       tokenmill: facts.version,
@@ -55,8 +56,8 @@ export function planReport(facts: PlanReportFacts): string {
   })
 }
 
-function nameOf({ deployment }: Choice): string {
-  return unbroken(describeDeployment(deployment.gpu, deployment.engine, deployment.precision.format, deployment))
+function nameOf({ prediction }: Choice): string {
+  return unbroken(describePrediction(prediction))
 }
 
 /** A configuration's name that a narrow column breaks before "on" alone. */
@@ -80,7 +81,7 @@ function headline(best: Choice): Section {
   return {
     kind: 'facts',
     facts: [
-      { label: 'GPUs', value: String(best.gpus), note: `${best.replicas} replicas of ${prediction.facts.gpus}` },
+      { label: 'GPUs', value: String(best.gpus), note: `${best.replicas} replicas of ${prediction.gpus}` },
       { label: 'TTFT', value: `${ttftMs.value.toFixed(0)} ms`, note: range(ttftMs.low, ttftMs.high, 0) },
       { label: 'TPOT', value: `${tpotMs.value.toFixed(1)} ms`, note: range(tpotMs.low, tpotMs.high, 1) },
       { label: 'Output tokens/s per GPU', value: rate.value.toFixed(0), note: range(rate.low, rate.high, 0) },
@@ -124,15 +125,13 @@ export function paretoFront(points: readonly Prediction[]): readonly Prediction[
 }
 
 function toPoint(point: Prediction) {
-  const { deployment } = point.facts
   const { value, low, high } = point.tokensPerSecondPerGpu
-  const name = describeDeployment(deployment.gpu, deployment.engine, deployment.precision.format, deployment)
   return {
     x: point.tokensPerSecondPerUser.value,
     y: value,
     low,
     high,
-    label: `${name}, ${point.concurrency} at once${point.extrapolated.length > 0 ? ' (extrapolated)' : ''}`,
+    label: `${describePrediction(point)}, ${point.concurrency} at once${point.extrapolated.length > 0 ? ' (extrapolated)' : ''}`,
   }
 }
 

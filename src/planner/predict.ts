@@ -10,6 +10,7 @@ import {
   type Spread,
 } from './calibration.ts'
 import { usdPerGpuHour, usdPerMillionTokens } from './cost.ts'
+import type { Disaggregation } from './disaggregated-layout.ts'
 import { energyFeatures, joulesPerOutputToken } from './energy.ts'
 import type { PriceTier } from './hardware.ts'
 import { assessMemory, cacheCapacity, engineMaxBatch, memoryShortage } from './memory.ts'
@@ -53,6 +54,10 @@ export interface Prediction {
   readonly load: Load
   readonly performance: Performance
   readonly facts: DeploymentFacts
+  /** GPUs of the replica; of the whole unit where prefill and decode have their own. */
+  readonly gpus: number
+  /** Where prefill has GPUs of its own; `facts` and `performance` are then the decode side's. */
+  readonly disaggregation: Disaggregation | undefined
   /** Why this leaves what was measured; empty where it does not. */
   readonly extrapolated: readonly string[]
 }
@@ -137,6 +142,8 @@ export function predict(
     load,
     performance,
     facts,
+    gpus: facts.gpus,
+    disaggregation: undefined,
     extrapolated: reasons,
   }
 }
@@ -150,15 +157,18 @@ function closedLoopThroughput(
   return (1000 * load.concurrency * load.outputTokens) / requestMs
 }
 
-function estimated(value: number, spread: Spread): Estimated {
+/** A figure with the interval that its spread gives. */
+export function estimated(value: number, spread: Spread): Estimated {
   return { value, low: value * spread.low, high: value * spread.high }
 }
 
-function inverse(spread: Spread): Spread {
+/** The spread of a reciprocal. */
+export function inverse(spread: Spread): Spread {
   return { low: 1 / spread.high, high: 1 / spread.low }
 }
 
-function checkLengths(shape: ModelShape, request: LoadRequest): void {
+/** Refuses lengths, loads and contexts that are none; see `predict`. */
+export function checkLengths(shape: ModelShape, request: LoadRequest): void {
   const { inputTokens, outputTokens, concurrency, tokensPerStep = 1, cachedTokens = 0 } = request
   const fail = (param: string, message: string): never => {
     throw new TokenmillError('invalid_request', message, { param })

@@ -2,6 +2,8 @@ import { TokenmillError } from '../core/index.ts'
 import type { ModelShape } from '../model/index.ts'
 import { usdPerGpuHour, usdPerMillionTokens } from './cost.ts'
 import { deploy, type Parallelism } from './deployment.ts'
+import { describeDeployment } from './describe.ts'
+import { disaggregatedSweeps } from './disaggregated-search.ts'
 import { engines, type EngineName } from './engines.ts'
 import type { Hardware, PriceTier } from './hardware.ts'
 import { DeploymentFactsCache, predict, type Prediction } from './predict.ts'
@@ -27,6 +29,8 @@ export interface Candidates {
   /** Leave out formats that a GPU has no units for. */
   readonly nativeFormatsOnly?: boolean
   readonly maxGpusPerReplica: number
+  /** Consider prefill and decode on GPUs of their own too. */
+  readonly disaggregated?: boolean
 }
 
 export interface Assumptions {
@@ -83,11 +87,43 @@ export function recommend(candidates: Candidates, demand: Demand, assumptions: A
           if ('reason' in outcome) rejected.push(outcome)
           else choices.push(outcome)
         }
+        if (candidates.disaggregated === true) {
+          const units = disaggregatedSweeps(
+            layouts(candidates.shape, gpu, candidates.maxGpusPerReplica).flatMap((parallelism) => {
+              const deployment = deployed(candidates.shape, gpu, engine, format, parallelism)
+              return deployment === undefined ? [] : [cache.of(deployment)]
+            }),
+            demand,
+            assumptions,
+          )
+          choices.push(
+            ...units.flatMap((sweep) => {
+              const best = sweep.findLast((point) => meets(point, demand))
+              return best === undefined ? [] : [sized(best.facts.deployment, best, sweep, demand, assumptions)]
+            }),
+          )
+        }
       }
     }
   }
   choices.sort((a, b) => costRank(a) - costRank(b) || a.gpus - b.gpus || b.requestsPerSecond - a.requestsPerSecond)
   return { choices, rejected }
+}
+
+/** A deployment, or nothing where parallelism contradicts the model. */
+function deployed(
+  shape: ModelShape,
+  gpu: Hardware,
+  engine: EngineName,
+  format: NumberFormat,
+  parallelism: Parallelism,
+): Deployment | undefined {
+  try {
+    return deploy(shape, gpu, engine, format, parallelism)
+  } catch (error) {
+    if (error instanceof TokenmillError) return undefined
+    throw error
+  }
 }
 
 /** Configurations without a price go by GPU count, after those with one. */
@@ -179,14 +215,14 @@ function sized(
   demand: Demand,
   assumptions: Assumptions,
 ): Choice {
-  const perReplica = best.tokensPerSecondPerGpu.value * best.facts.gpus
+  const perReplica = best.tokensPerSecondPerGpu.value * best.gpus
   const requestsPerSecond = perReplica / demand.outputTokens
   const needed =
     demand.ratePerSecond === undefined
       ? (demand.users ?? 1) / best.concurrency
       : demand.ratePerSecond / (requestsPerSecond * assumptions.utilisation)
   const replicas = Math.max(1, Math.ceil(needed - 1e-9))
-  const gpus = replicas * best.facts.gpus
+  const gpus = replicas * best.gpus
   const price = usdPerGpuHour(deployment.gpu, assumptions.priceTier)
   const served =
     demand.ratePerSecond ??
@@ -206,18 +242,4 @@ function sized(
     usdPerMillionTotal: costOf(demand.inputTokens + demand.outputTokens),
     safe: best.ttftMs.high <= (demand.ttftMs ?? Infinity) && best.tpotMs.high <= (demand.tpotMs ?? Infinity),
   }
-}
-
-/** `vllm fp8 TP4 EP4 on h100_sxm` */
-export function describeDeployment(
-  gpu: Hardware,
-  engine: string,
-  format: NumberFormat,
-  { tp, pp, ep, dp }: Parallelism,
-): string {
-  const parts = [`TP${tp}`]
-  if (pp > 1) parts.push(`PP${pp}`)
-  if (ep > 1) parts.push(`EP${ep}`)
-  if (dp > 1) parts.push(`DP${dp}`)
-  return `${engine} ${format.id} ${parts.join(' ')} on ${gpu.id}`
 }

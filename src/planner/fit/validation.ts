@@ -2,7 +2,8 @@ import { priors } from '../priors.ts'
 import { energyFeatures, joulesPerOutputToken } from '../energy.ts'
 import { accuracyOf, median, type Accuracy } from '../statistics.ts'
 import { logErrors, spreadOf } from './calibrate.ts'
-import { coefficientsOf } from './estimate.ts'
+import { validateDisaggregated, type DisaggregatedAccuracy } from './disaggregated-runs.ts'
+import { coefficientsOf, type Estimate } from './estimate.ts'
 import { fitEnergy } from './energy-fit.ts'
 import { number } from './extracts.ts'
 import { fitMeasurements, leaveOut, predictAll, type HeldOut } from './folds.ts'
@@ -16,6 +17,7 @@ export interface Validation {
   readonly joules: Accuracy
   readonly coverage: readonly Coverage[]
   readonly choice: readonly ChoiceAccuracy[]
+  readonly disaggregated: DisaggregatedAccuracy
 }
 
 export interface ServingAccuracy {
@@ -195,10 +197,8 @@ export function validateCoverage(
  * predicted to give the most tokens per GPU, and compare what it measured with the best of the group. The fit sees
  * no row of this model.
  */
-export function validateChoice(measurements: readonly Measurement[]): readonly ChoiceAccuracy[] {
-  const rows = measurements.filter(({ source }) => source === 'inferencex-dsr1')
-  const family = rows[0]?.family
-  const fit = fitMeasurements(measurements.filter((one) => one.family !== family))
+function validateChoice(measurements: readonly Measurement[], fit: Estimate): readonly ChoiceAccuracy[] {
+  const rows = measurements.filter(isR1)
   const heldOut = predictAll(fit, mergeRepeats(rows))
   const load = ({ measurement }: HeldOut) =>
     [
@@ -265,8 +265,14 @@ function mergeRepeats(rows: readonly Measurement[]): readonly Measurement[] {
   })
 }
 
+function isR1({ source }: Measurement): boolean {
+  return source === 'inferencex-dsr1'
+}
+
 /** Everything, from scratch: some twenty fits. */
 export function validate(measurements: readonly Measurement[]): Validation {
+  const family = measurements.find(isR1)?.family
+  const withoutR1 = fitMeasurements(measurements.filter((one) => one.family !== family))
   const models = leaveOut(measurements, ({ family }) => family, inProtocol)
   const gpus = leaveOut(measurements, ({ gpu }) => gpu, inProtocol)
   return {
@@ -278,6 +284,7 @@ export function validate(measurements: readonly Measurement[]): Validation {
       ...validateCoverage(models, ({ family }) => family, 'model'),
       ...validateCoverage(gpus, ({ gpu }) => gpu, 'GPU'),
     ],
-    choice: validateChoice(measurements),
+    choice: validateChoice(measurements, withoutR1),
+    disaggregated: validateDisaggregated(withoutR1),
   }
 }
