@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
 import type { Engine } from '../inference/index.ts'
+import type { ModelPurpose } from '../model/index.ts'
 import { protocolOptions } from '../protocol/options.ts'
 import { schedulerOptions } from '../scheduler/options.ts'
 import { modelOptions, serverOptions } from '../server/options.ts'
@@ -80,7 +81,11 @@ export const serve = defineCommand({
       ...(file?.loaded.value.models.map(({ name }) => name) ?? []),
     ]
     if (!io.stop.aborted) {
-      io.stdout.write(welcome(server.url, names, apiKey.length + (file?.loaded.value.apiKeys.length ?? 0) > 0))
+      const keyed = apiKey.length + (file?.loaded.value.apiKeys.length ?? 0) > 0
+      const { readGgufMetadata } = await import('../model/index.ts')
+      const [first] = models
+      const purpose = first === undefined ? 'generate' : readGgufMetadata(first).purpose
+      io.stdout.write(welcome(server.url, names, purpose, keyed))
       await stopped
     }
     stopWatching()
@@ -99,16 +104,26 @@ function environmentKeys(io: Io): readonly string[] {
 }
 
 /** Where to call, and a line to copy. */
-function welcome(url: string, names: readonly string[], keyed: boolean): string {
+function welcome(url: string, names: readonly string[], purpose: ModelPurpose, keyed: boolean): string {
   const authorization = keyed ? ` -H "authorization: Bearer $TOKENMILL_API_KEY"` : ''
-  const body = JSON.stringify({ model: names[0], messages: [{ role: 'user', content: 'Hello!' }] })
+  const { path: endpoint, body } = firstCall(names[0], purpose)
   return [
     `Tokenmill serves ${names.join(', ')} on ${url}/v1`,
     '',
-    `  curl ${url}/v1/chat/completions -H "content-type: application/json"${authorization} -d '${body}'`,
+    `  curl ${url}${endpoint} -H "content-type: application/json"${authorization} -d '${JSON.stringify(body)}'`,
     '',
     '',
   ].join('\n')
+}
+
+/** What a model answers that is made for this. */
+function firstCall(model: string | undefined, purpose: ModelPurpose): { readonly path: string; readonly body: object } {
+  if (purpose === 'rank') {
+    const documents = ['Stones are hard.', 'A river is water that flows.']
+    return { path: '/v1/rerank', body: { model, query: 'What is a river?', documents } }
+  }
+  if (purpose === 'embed') return { path: '/v1/embeddings', body: { model, input: 'Hello!' } }
+  return { path: '/v1/chat/completions', body: { model, messages: [{ role: 'user', content: 'Hello!' }] } }
 }
 
 /** A bar at a terminal, one line elsewhere, while models load. Returns how to stop it. */

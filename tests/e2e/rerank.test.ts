@@ -45,6 +45,10 @@ describe('POST /v1/rerank', () => {
     })
   })
 
+  it('is what the server shows how to ask', () => {
+    expect(server.output()).toMatch(/curl http:\S+\/v1\/rerank .*"query"/)
+  })
+
   it('gives the best top_n, and no documents where none are wanted', async () => {
     const { answer } = await post({ ...asked, top_n: 2, return_documents: false })
     expect(answer).toMatchObject({ results: [{ index: 1 }, { index: 3 }] })
