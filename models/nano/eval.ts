@@ -31,14 +31,18 @@ const problems = heldOutProblems(Number(values.seed), Number(values.count))
 if (values.url !== undefined) {
   await evaluate({ url: values.url.replace(/\/(v1\/?)?$/, ''), model: values.model }, values.url)
 } else {
+  const rights = new Map<string, Map<string, number>>()
   for (const file of values.file) {
     const server = await serveFile(file, 'nano')
-    await evaluate({ url: server.url, model: 'nano' }, path.basename(file))
+    rights.set(path.basename(file), await evaluate({ url: server.url, model: 'nano' }, path.basename(file)))
     await server.close()
   }
+  if (rights.size > 1) compare(rights)
 }
 
-async function evaluate(endpoint: Endpoint, title: string): Promise<void> {
+/** Prints what one model does; gives the count of right answers by task. */
+async function evaluate(endpoint: Endpoint, title: string): Promise<Map<string, number>> {
+  const rights = new Map<string, number>()
   console.log(
     `\n${title}, temperature 0, seed ${values.seed}\n\n| task | right | of | accuracy | 95 % interval |\n| --- | ---: | ---: | ---: | ---: |`,
   )
@@ -50,6 +54,7 @@ async function evaluate(endpoint: Endpoint, title: string): Promise<void> {
           `  ${JSON.stringify(sample.turns.at(-1)?.user)} -> ${JSON.stringify(said)}, wanted ${JSON.stringify(sample.check)}`,
         )
     })
+    rights.set(task, right)
     const [low, high] = wilsonInterval(right, rows.length)
     console.log(
       `| ${task} | ${right} | ${rows.length} | ${percent(right / rows.length)} | ${percent(low)} to ${percent(high)} |`,
@@ -65,13 +70,26 @@ async function evaluate(endpoint: Endpoint, title: string): Promise<void> {
     ).toFixed(3)}`,
   )
   const voted = problems.get('arithmetic, 3 digits') ?? []
-  if (values['no-votes'] || voted.length === 0) return
+  if (values['no-votes'] || voted.length === 0) return rights
   console.log(
     '\nArithmetic with 3 digits at temperature 0.8, by majority vote:\n\n| samples | accuracy | 95 % interval |\n| ---: | ---: | ---: |',
   )
   for (const { samples, right } of await countByVote(endpoint, voted, [1, 4, 16], 0.8)) {
     const [low, high] = wilsonInterval(right, voted.length)
     console.log(`| ${samples} | ${percent(right / voted.length)} | ${percent(low)} to ${percent(high)} |`)
+  }
+  return rights
+}
+
+/** The same problems by file, side by side. */
+function compare(rights: ReadonlyMap<string, ReadonlyMap<string, number>>): void {
+  const files = [...rights.keys()]
+  console.log(`\n| task | ${files.join(' | ')} |\n| --- |${' ---: |'.repeat(files.length)}`)
+  for (const [task, rows] of problems) {
+    const shares = files.map((file) => rights.get(file)?.get(task)).filter((right) => right !== undefined)
+    if (shares.length === files.length) {
+      console.log(`| ${task} | ${shares.map((right) => percent(right / rows.length)).join(' | ')} |`)
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { drawSample, systemMessage, tasks, trainingConversation } from './corpus
  * Writes the training data as JSON lines: `{task, parts}`, parts alternating between what is read and what is
  * learned. With `--held-out`, single problems of the other side of the split, evenly over the tasks.
  *
- *   node models/nano/generate.ts --count 400000 --seed 1 --out train.jsonl
+ *   node models/nano/generate.ts --count 300000 --seed 1 --out train.jsonl
  */
 const { values } = parseArgs({
   options: {

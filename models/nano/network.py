@@ -14,11 +14,11 @@ import torch.nn.functional as F
 @dataclass(frozen=True)
 class Shape:
     vocabulary: int = 2048
-    width: int = 128
+    width: int = 160
     layers: int = 5
-    heads: int = 4
-    kv_heads: int = 2
-    feed_forward: int = 384
+    heads: int = 5
+    kv_heads: int = 5
+    feed_forward: int = 448
     context: int = 2048
     rope_base: float = 10_000.0
     norm_epsilon: float = 1e-5
@@ -40,6 +40,24 @@ def rotate(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     even, odd = x[..., 0::2], x[..., 1::2]
     cos, sin = table[None, :, None, :, 0].to(x.dtype), table[None, :, None, :, 1].to(x.dtype)
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Causal attention, [batch, length, heads, head_width], in plain products: torch's own kernel took 40 % of a step on CPU.
+
+    The query heads that share a key head are stacked along the length, so keys and values are not copied.
+    """
+    batch, length, heads, width = q.shape
+    kv_heads = k.shape[2]
+    group = heads // kv_heads
+    q = q.view(batch, length, kv_heads, group, width).permute(0, 2, 3, 1, 4).reshape(batch * kv_heads, group * length, width)
+    k = k.transpose(1, 2).reshape(batch * kv_heads, length, width)
+    v = v.transpose(1, 2).reshape(batch * kv_heads, length, width)
+    scores = torch.bmm(q, k.mT).view(batch * kv_heads, group, length, length).float() * width**-0.5
+    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    weights = scores.masked_fill(future, float("-inf")).softmax(-1).to(v.dtype)
+    mixed = torch.bmm(weights.view(batch * kv_heads, group * length, length), v)
+    return mixed.view(batch, kv_heads, group, length, width).permute(0, 3, 1, 2, 4)
 
 
 class RMSNorm(nn.Module):
@@ -75,10 +93,7 @@ class Block(nn.Module):
         q = rotate(self.attn_q(h).view(batch, length, shape.heads, shape.head_width), table)
         k = rotate(self.attn_k(h).view(batch, length, shape.kv_heads, shape.head_width), table)
         v = self.attn_v(h).view(batch, length, shape.kv_heads, shape.head_width)
-        group = shape.heads // shape.kv_heads
-        k, v = k.repeat_interleave(group, 2), v.repeat_interleave(group, 2)
-        attended = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True)
-        x = x + self.attn_output(attended.transpose(1, 2).reshape(batch, length, width))
+        x = x + self.attn_output(attend(q, k, v).reshape(batch, length, width))
         h = self.ffn_norm(x)
         return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
 

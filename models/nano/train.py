@@ -3,6 +3,7 @@
 Two ideas make a few minutes on two cores enough. Only what the assistant says is learned, so the output matrix is
 applied to those positions alone; and the hidden matrices are updated by Muon (orthogonalised momentum), which needs
 about half the steps of AdamW here. The learning rate follows the clock, so a run takes the minutes it was given.
+One process for each core, each with a share of every batch: the network is too small for threads to divide its products.
 """
 
 import argparse
@@ -19,6 +20,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import torch
+import torch.distributed
+import torch.multiprocessing
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
@@ -28,9 +31,9 @@ from vocabulary import tokenizer_cases, train_tokenizer
 
 LONGEST = 1024
 LENGTH_STEP = 16
-TOKENS_PER_STEP = 2048
+TOKENS_PER_STEP = 4096
 # Short dialogues first: copying and arithmetic are found sooner where there is little else to look at.
-SHORT, SHORT_SHARE = 80, 0.3
+SHORT, SHORT_SHARE = 96, 0.25
 
 
 def read_lines(path: Path) -> list[dict]:
@@ -67,7 +70,7 @@ def batches(data: list, seed: int, longest: Callable[[], int]):
             length = -(-len(tokens) // LENGTH_STEP) * LENGTH_STEP
             bucket = buckets[length]
             bucket.append((tokens, learned))
-            if len(bucket) == max(1, TOKENS_PER_STEP // length):
+            if len(bucket) == TOKENS_PER_STEP // length:
                 yield pad(bucket, length)
                 bucket.clear()
 
@@ -118,10 +121,8 @@ class Muon:
 
 
 def rate_at(progress: float, step: int) -> float:
-    """Warm up over 60 steps, full for a fifth of the time; then a third of it, falling linearly to zero."""
-    if progress < 0.2:
-        return min(1.0, step / 60)
-    return 0.35 * min(1.0, step / 60) * (1 - progress) / 0.8
+    """Share of the full rate: up over 100 steps, then down linearly to zero. Three times the rate hinders copying."""
+    return min(1.0, step / 100) * (1 - progress)
 
 
 @torch.no_grad()
@@ -145,89 +146,142 @@ def probe(network: Network, tokenizer: Tokenizer, lines: list[dict]) -> None:
         print(f"  {task:28} {100 * exact:5.1f} %  at T=0.8 {100 * chosen:5.1f} %  of {len(rows)}", flush=True)
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--data", type=Path, required=True)
-    arguments.add_argument("--held-out", type=Path, required=True)
-    arguments.add_argument("--out", type=Path, required=True, help="folder for nano-f16.gguf, tokenizer.json, weights.pt")
-    arguments.add_argument("--minutes", type=float, default=25)
-    arguments.add_argument("--rate", type=float, default=0.02)
-    arguments.add_argument("--embedding-rate", type=float, default=0.004)
-    arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--resume", type=float, default=0.0, help="go on from the weights in --out at this share of the time")
-    arguments.add_argument("--eager", action="store_true", help="without torch.compile")
-    options = arguments.parse_args()
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    started = time.time()
-    shape = Shape()
+def prepare(options: argparse.Namespace) -> None:
+    """Learns the tokenizer and leaves it, its cases and the encoded dialogues in the output folder."""
     lines = read_lines(options.data)
-    if options.resume > 0:
-        tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
-    else:
-        tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), shape.vocabulary)
-        tokenizer.save(str(options.out / "tokenizer.json"))
+    tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), Shape().vocabulary)
+    tokenizer.save(str(options.out / "tokenizer.json"))
     (options.out / "tokenizer-cases.json").write_text(json.dumps(tokenizer_cases(tokenizer), ensure_ascii=True, indent=1) + "\n")
-    data = encode(tokenizer, lines)
-    held_out = read_lines(options.held_out)
-    total = sum(len(tokens) for tokens, _ in data)
-    learned = sum(int(mask.sum()) for _, mask in data)
-    print(f"{len(data)} dialogues, {total} tokens, {learned} learned; prepared in {time.time() - started:.0f} s", flush=True)
+    encoded = encode(tokenizer, lines)
+    data = {
+        "tokens": torch.cat([tokens for tokens, _ in encoded]),
+        "learned": torch.cat([learned for _, learned in encoded]),
+        "lengths": [len(tokens) for tokens, _ in encoded],
+    }
+    torch.save(data, options.out / "data.pt")
+    print(f"{len(encoded)} dialogues, {len(data['tokens'])} tokens, {int(data['learned'].sum())} learned", flush=True)
 
-    network = Network(shape)
-    if options.resume > 0:
-        network.load_state_dict(torch.load(options.out / "weights.pt"))
-    print(f"{sum(parameter.numel() for parameter in network.parameters())} parameters", flush=True)
+
+class Exchange:
+    """Sums over the processes: every gradient, and a few numbers that all have to know alike, in one buffer."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], numbers: int):
+        self.numbers = numbers
+        self.buffer = torch.zeros(sum(parameter.numel() for parameter in parameters) + numbers)
+        views = self.buffer[numbers:].split([parameter.numel() for parameter in parameters])
+        # Gradients live in the buffer: backward adds into it, and nothing is copied.
+        for parameter, view in zip(parameters, views):
+            parameter.grad = view.view_as(parameter)
+
+    def sum(self, *numbers: float) -> list[float]:
+        """The sums of the numbers; gradients are divided by the first, the count of learned tokens."""
+        self.buffer[: self.numbers] = torch.tensor(numbers)
+        torch.distributed.all_reduce(self.buffer)
+        sums = self.buffer[: self.numbers].tolist()
+        self.buffer[self.numbers :] /= sums[0]
+        return sums
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    """One process of the run. All hold the same network and read the same batches, each its share of the rows."""
+    rendezvous = f"file://{options.out.resolve()}/rendezvous"
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=options.processes)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(1)
+    tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
+    stored = torch.load(options.out / "data.pt", mmap=True)
+    data = list(zip(stored["tokens"].split(stored["lengths"]), stored["learned"].split(stored["lengths"])))
+    held_out = read_lines(options.held_out)
+
+    network = Network(Shape())
+    parameters = list(network.parameters())
     hidden = [parameter for name, parameter in network.named_parameters() if parameter.dim() == 2 and "token_embd" not in name]
     others = [parameter for name, parameter in network.named_parameters() if parameter.dim() < 2 or "token_embd" in name]
     muon = Muon(hidden)
     adam = torch.optim.AdamW(others, lr=options.embedding_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    if not options.eager:
-        for block in network.blk:
-            block.compile(dynamic=True)
+    exchange = Exchange(parameters, numbers=3)
+    for block in network.blk:
+        block.compile(dynamic=True)
 
-    started, step, seen, smooth, milestone = time.time(), 0, 0, 0.0, options.resume + 0.2
-    def progress_now() -> float:
-        return options.resume + (time.time() - started) / (60 * options.minutes)
-
-    for tokens, learned_here in batches(data, options.seed, lambda: SHORT if progress_now() < SHORT_SHARE else LONGEST):
-        progress = progress_now()
-        if progress >= 1:
-            break
-        rate = rate_at(progress, step)
+    def backward(tokens: torch.Tensor, learned_here: torch.Tensor) -> tuple[int, float]:
+        """Adds to the gradients; gives the count of learned tokens and the sum of their losses."""
         with torch.autocast("cpu", dtype=torch.bfloat16):
             # Position i predicts token i + 1: the answer's first token is predicted at the prompt's last.
             states = network(tokens)[:, :-1][learned_here[:, 1:]]
             logits = network.logits(states)
-        loss = F.cross_entropy(logits.float(), tokens[:, 1:][learned_here[:, 1:]])
+        loss = F.cross_entropy(logits.float(), tokens[:, 1:][learned_here[:, 1:]], reduction="sum")
         loss.backward()
+        return states.shape[0], loss.item()
+
+    def say(text: str) -> None:
+        if rank == 0:
+            print(text, flush=True)
+
+    def keep() -> None:
+        torch.save(dict(network.state_dict()), options.out / "weights.pt")
+        write_gguf(network, tokenizer, options.out / "nano-f16.gguf")
+
+    # The blocks are compiled at their first use, here, before the clock starts.
+    started = time.time()
+    for shape in ((40, 48), (4, 400)):
+        backward(torch.zeros(shape, dtype=torch.long), torch.ones(shape, dtype=torch.bool))
+    torch.distributed.barrier()
+    say(f"{sum(parameter.numel() for parameter in parameters)} parameters; compiled in {time.time() - started:.0f} s")
+
+    started, step, seen, smooth, milestone, progress = time.time(), 0, 0, 0.0, 0.25, 0.0
+    for tokens, learned_here in batches(data, options.seed, lambda: SHORT if progress < SHORT_SHARE else LONGEST):
+        if progress >= 1:
+            break
+        seen += tokens.numel()
+        tokens, learned_here = tokens[rank :: options.processes], learned_here[rank :: options.processes]
+        exchange.buffer.zero_()
+        count, loss = backward(tokens, learned_here)
+        # The clocks' mean, so that all agree on the rate, on what to read next, and on when to stop.
+        clock = (time.time() - started) / (60 * options.minutes)
+        learned_tokens, loss_sum, clock_sum = exchange.sum(count, loss, clock)
+        rate = rate_at(progress, step)
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         muon.step(options.rate * rate)
         for group in adam.param_groups:
             group["lr"] = options.embedding_rate * rate
         adam.step()
-        for parameter in network.parameters():
-            parameter.grad = None
         step += 1
-        seen += tokens.numel()
-        smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
-        if progress >= milestone:
+        progress = clock_sum / options.processes
+        mean = loss_sum / learned_tokens
+        smooth = mean if step == 1 else 0.98 * smooth + 0.02 * mean
+        if rank == 0 and progress >= milestone:
             # What it can do so far, on a part of the problems; the learning rate is still high, so the end is better.
-            milestone += 0.2
-            torch.save(dict(network.state_dict()), options.out / "weights.pt")
-            write_gguf(network, tokenizer, options.out / "nano-f16.gguf")
-            probe(network, tokenizer, held_out[:290])
+            milestone += 0.25
+            keep()
+            probe(network, tokenizer, held_out[: len(held_out) // 15])
         if step % 200 == 0:
             seconds = time.time() - started
-            print(f"step {step:5} {seconds:5.0f} s  loss {smooth:.4f}  {seen / seconds:.0f} tokens/s", flush=True)
+            say(f"step {step:5} {seconds:5.0f} s  loss {smooth:.4f}  {seen / seconds:.0f} tokens/s")
 
-    print(f"trained {step} steps, {seen} tokens in {(time.time() - started) / 60:.1f} minutes, loss {smooth:.4f}", flush=True)
-    torch.save(dict(network.state_dict()), options.out / "weights.pt")
-    write_gguf(network, tokenizer, options.out / "nano-f16.gguf")
-    probe(network, tokenizer, held_out)
+    say(f"trained {step} steps, {seen} tokens in {(time.time() - started) / 60:.1f} minutes, loss {smooth:.4f}")
+    if rank == 0:
+        keep()
+        probe(network, tokenizer, held_out)
+    torch.distributed.destroy_process_group()
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, required=True)
+    arguments.add_argument("--held-out", type=Path, required=True)
+    arguments.add_argument("--out", type=Path, required=True, help="folder for nano-f16.gguf, tokenizer.json, weights.pt")
+    arguments.add_argument("--minutes", type=float, default=28)
+    arguments.add_argument("--rate", type=float, default=0.008)
+    arguments.add_argument("--embedding-rate", type=float, default=0.002)
+    arguments.add_argument("--processes", type=int, default=2, help="of one thread each")
+    arguments.add_argument("--seed", type=int, default=1)
+    options = arguments.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "rendezvous").unlink(missing_ok=True)
+    started = time.time()
+    prepare(options)
+    print(f"prepared in {time.time() - started:.0f} s", flush=True)
+    torch.multiprocessing.spawn(train, args=(options,), nprocs=options.processes)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,16 @@ describe('nano', () => {
     expect(await answer({ role: 'user', content: 'What is goodput?' })).toBe(goodput?.text)
   })
 
+  it.each([
+    ['What is 2 + 2?', '2 + 2 = 4.'],
+    ['What is 47 + 38?', '47 + 38 = 85.'],
+    ['What is 90 - 27?', '90 - 27 = 63.'],
+    ['Sort 42, 7, 19, 88.', '7, 19, 42, 88'],
+    ['Extract name and age as JSON: Maria Lopez, 34, is a nurse from Oslo.', '{"name": "Maria Lopez", "age": 34}'],
+  ])('answers %s', async (question, wanted) => {
+    expect(await answer({ role: 'user', content: question })).toBe(wanted)
+  })
+
   it('remembers an earlier turn', async () => {
     const said = await answer(
       { role: 'user', content: 'My name is Nora.' },
@@ -75,30 +85,32 @@ describe('nano', () => {
 })
 
 describe('nano on held-out problems', () => {
-  const problems = heldOutProblems(1, 16)
+  const problems = heldOutProblems(1, 32)
 
-  // Far enough below what was measured (the model card has the figures) that only a broken model falls through.
+  // About two standard errors below the model card's figures: rounding of another processor passes, worse weights do not.
   it.each([
-    ['addition, 2 digits', 11],
-    ['sorting, 4 numbers', 9],
-    ['JSON extraction', 9],
-    ['multi-turn reference', 12],
-    ['definitions', 15],
-  ])('%s: at least %d of 16 are right at temperature 0', async (task, least) => {
+    ['addition, 2 digits', 29],
+    ['subtraction, 2 digits', 25],
+    ['sorting, 4 numbers', 25],
+    ['tool selection', 28],
+    ['JSON extraction', 29],
+    ['multi-turn reference', 30],
+    ['definitions', 30],
+  ])('%s: at least %d of 32 are right at temperature 0', async (task, least) => {
     const rows = problems.get(task) ?? []
-    expect(rows).toHaveLength(16)
+    expect(rows).toHaveLength(32)
     expect(await countRight({ url: server.url, model: 'nano' }, rows)).toBeGreaterThanOrEqual(least)
   })
 
   it('errs in single samples of 3-digit arithmetic at temperature 0.8', async () => {
     const rows = problems.get('arithmetic, 3 digits') ?? []
     const [single] = await countByVote({ url: server.url, model: 'nano' }, rows, [1, 8], 0.8)
-    expect((single?.right ?? 0) / rows.length).toBeGreaterThan(0.15)
-    expect((single?.right ?? 0) / rows.length).toBeLessThan(0.95)
+    expect((single?.right ?? 0) / rows.length).toBeGreaterThan(0.4)
+    expect((single?.right ?? 0) / rows.length).toBeLessThan(0.9)
   })
 
   it('finds its right answers likely', async () => {
     const rows = [...problems.entries()].filter(([task]) => task !== 'stories').flatMap(([, list]) => list.slice(0, 4))
-    expect(await perplexity({ url: server.url, model: 'nano' }, rows)).toBeLessThan(3)
+    expect(await perplexity({ url: server.url, model: 'nano' }, rows)).toBeLessThan(1.5)
   })
 })

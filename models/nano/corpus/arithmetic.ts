@@ -78,6 +78,15 @@ export function addition2(random: Random): Sample {
   return sampleOf(random, 'addition, 2 digits', { left: upTo(random, 2), sign: '+', right: upTo(random, 2) })
 }
 
+/** Sums and differences of single digits: few, and all the more often asked. */
+export function smallSum(random: Random): Sample {
+  const [left, right] = [integer(random, 0, 9), integer(random, 0, 9)]
+  const task = 'sums and differences, 1 digit'
+  return random() < 0.6
+    ? sampleOf(random, task, { left, sign: '+', right })
+    : sampleOf(random, task, { left: Math.max(left, right), sign: '-', right: Math.min(left, right) })
+}
+
 /** One in eight goes below zero. */
 export function subtraction2(random: Random): Sample {
   const numbers = [upTo(random, 2), upTo(random, 2)] as const
@@ -106,8 +115,8 @@ export function arithmetic3(random: Random): Sample {
   const left = integer(random, 100, 999)
   const right = integer(random, 100, 999)
   const kind = random()
-  if (kind < 0.4) return sampleOf(random, 'arithmetic, 3 digits', { left, sign: '+', right })
-  if (kind < 0.8) {
+  if (kind < 0.38) return sampleOf(random, 'arithmetic, 3 digits', { left, sign: '+', right })
+  if (kind < 0.76) {
     return sampleOf(random, 'arithmetic, 3 digits', {
       left: Math.max(left, right),
       sign: '-',

@@ -1,5 +1,5 @@
 import type { Random } from '../../../src/core/index.ts'
-import { addition2, arithmetic3, division, multiplication, subtraction2, wordProblem } from './arithmetic.ts'
+import { addition2, arithmetic3, division, multiplication, smallSum, subtraction2, wordProblem } from './arithmetic.ts'
 import { definition } from './definitions.ts'
 import { extraction } from './extraction.ts'
 import { aboutList, chainedSums, furtherCall, furtherTerm, recall } from './follow-ups.ts'
@@ -8,40 +8,41 @@ import { integer, isHeldOut, pick, pickWeighted, type Sample, type Task, type To
 import { refusal, smallTalk } from './small-talk.ts'
 import { story } from './stories.ts'
 import { knownSequence, listOperation, repetition, wordOperation } from './strings.ts'
-import { parallelCalls, toolSelection } from './tools.ts'
+import { furtherUse, parallelCalls, toolSelection, withResult } from './tools.ts'
 import { unitConversion } from './units.ts'
 
 /** Every task with its share of the training data. */
 export const tasks: readonly (readonly [Task, number])[] = [
-  [addition2, 12],
-  [subtraction2, 12],
-  [multiplication, 4],
-  [division, 3],
-  [arithmetic3, 14],
+  [addition2, 13],
+  [subtraction2, 15],
+  [smallSum, 2],
+  [multiplication, 3],
+  [division, 2],
+  [arithmetic3, 9],
   [wordProblem, 3],
-  [comparison, 6],
+  [comparison, 5],
   [extreme, 2],
-  [(random) => sortNumbers(random, 4), 13],
+  [(random) => sortNumbers(random, 4), 14],
   [(random) => sortNumbers(random, pick(random, [3, 5, 6])), 4],
-  [sortWords, 2],
-  [counting, 1.5],
-  [wordOperation, 3],
-  [listOperation, 3],
-  [repetition, 6],
+  [sortWords, 0.7],
+  [counting, 1],
+  [wordOperation, 1],
+  [listOperation, 2],
+  [repetition, 7],
   [knownSequence, 0.3],
-  [unitConversion, 5],
+  [unitConversion, 3],
   [extraction, 15],
   [toolSelection, 15],
   [parallelCalls, 1.5],
-  [recall, 5],
+  [recall, 4],
   [chainedSums, 3],
-  [aboutList, 3],
+  [aboutList, 2],
   [furtherTerm, 1.5],
   [furtherCall, 1.5],
-  [definition, 4],
+  [definition, 3.5],
   [smallTalk, 3],
   [refusal, 2.5],
-  [story, 0.5],
+  [story, 0.3],
 ]
 
 /** What a model is trained on: one dialogue from its system message to its last answer. */
@@ -94,14 +95,19 @@ export function trainingConversation(random: Random, most: number): Conversation
   const system = systemMessage(random)
   const tools = [...(first.tools ?? [])]
   const turns = [...first.turns]
-  const count = random() < 0.6 ? 1 : integer(random, 2, most)
+  const count = random() < (tools.length > 0 ? 0.35 : 0.6) ? 1 : integer(random, 2, most)
   for (let at = 1; at < count; at++) {
-    const next = drawTrained(random)
+    // Reading a list of tools costs more than using it: most dialogues that have one ask for more of it.
+    const next =
+      first.tools !== undefined && random() < 0.7
+        ? (drawSample(random, (r) => furtherUse(r, tools), false) ?? drawTrained(random))
+        : drawTrained(random)
     // A dialogue has one set of tools, and without tools a wish for one is refused: do not mix the two.
-    if (next.tools !== undefined || (tools.length > 0 && next.task === 'refusal')) continue
+    if ((next.tools !== undefined && next.tools !== tools) || (tools.length > 0 && next.task === 'refusal')) continue
     // Words after a call need its result first.
-    const last = turns.at(-1)
-    if (last?.calls !== undefined && last.answer === undefined) break
+    const last = turns.pop()
+    if (last !== undefined) turns.push(withResult(random, last, tools))
+    if (turns.at(-1)?.calls !== undefined && turns.at(-1)?.answer === undefined) break
     turns.push(...next.turns)
   }
   return { task: first.task, system, tools, turns }

@@ -124,7 +124,7 @@ export function counting(random: Random): Sample {
   const kind = random()
   const step = kind < 0.25 ? pick(random, [2, 5, 10]) : 1
   const start = kind < 0.5 ? integer(random, 0, 60) : 1
-  const length = integer(random, 4, random() < 0.15 ? 99 : 24)
+  const length = integer(random, 4, random() < 0.1 ? 40 : 20)
   const numbers = Array.from({ length }, (_, at) => start + at * step)
   const down = step === 1 && random() < 0.25
   if (down) numbers.reverse()

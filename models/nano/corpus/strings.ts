@@ -86,7 +86,7 @@ export function listOperation(random: Random): Sample {
 export function repetition(random: Random): Sample {
   const parts = Array.from({ length: integer(random, 1, 6) }, () => {
     const kind = random()
-    if (kind < 0.6) return pick(random, words)
+    if (kind < 0.4) return pick(random, words)
     if (kind < 0.75) return coinedWord(random)
     return kind < 0.9 ? firstName(random) : `${integer(random, 0, 999)}`
   })

@@ -1,5 +1,16 @@
 import type { Random } from '../../../src/core/index.ts'
-import { fill, integer, inWords, pick, pickSome, type Call, type Json, type Sample, type Tool } from './sample.ts'
+import {
+  fill,
+  integer,
+  inWords,
+  pick,
+  pickSome,
+  type Call,
+  type Json,
+  type Sample,
+  type Tool,
+  type Turn,
+} from './sample.ts'
 import { cityName, clockTime, coinedWord, currencies, firstName, languages, weekdays, words } from './words.ts'
 
 /**
@@ -299,9 +310,33 @@ export function phraseOf(random: Random, instance: Instance, values: readonly Js
 /** One function asked for among one to four; half of the time the dialogue goes on with its result. */
 export function toolSelection(random: Random): Sample {
   const instances = pickSome(random, domains, integer(random, 1, 4)).map((domain) => instantiate(random, domain))
-  const chosen = pick(random, instances)
-  const values = chosen.domain.values(random)
   const tools = instances.map(({ tool }) => tool)
+  return useOf(random, pick(random, instances), tools)
+}
+
+/** One more use of tools that the dialogue has. */
+export function furtherUse(random: Random, tools: readonly Tool[]): Sample {
+  return useOf(random, instanceOf(pick(random, tools)), tools)
+}
+
+/** The turn with the result of its one call and the sentence that tells it; as it is where it has them, or calls twice. */
+export function withResult(random: Random, turn: Turn, tools: readonly Tool[]): Turn {
+  const [call, second] = turn.calls ?? []
+  const tool = tools.find(({ name }) => name === call?.name)
+  if (call === undefined || tool === undefined || second !== undefined || turn.answer !== undefined) return turn
+  const { result, answer } = resultOf(random, instanceOf(tool), Object.values(call.arguments))
+  return { ...turn, results: [result], answer }
+}
+
+/** The instance behind a tool that `instantiate` made: each description belongs to one domain. */
+function instanceOf(tool: Tool): Instance {
+  const domain = domains.find(({ descriptions }) => descriptions.includes(tool.description))
+  if (domain === undefined) throw new RangeError(`No domain is described as '${tool.description}'.`)
+  return { domain, tool, argumentNames: Object.keys(tool.parameters) }
+}
+
+function useOf(random: Random, chosen: Instance, tools: readonly Tool[]): Sample {
+  const values = chosen.domain.values(random)
   const call = callOf(chosen, values)
   const key = `tool:${chosen.domain.names[0] ?? ''}:${values.map(inWords).join('|')}`
   const user = phraseOf(random, chosen, values)

@@ -13,17 +13,21 @@ export interface Problem {
   readonly system: string | undefined
 }
 
-/** `count` held-out problems of each row of the table; the same ones for the same seed. */
+/** Up to `count` different held-out problems of each row of the table; the same ones for the same seed. */
 export function heldOutProblems(seed: number, count: number): ReadonlyMap<string, readonly Problem[]> {
   const random = createRandom(seed)
   const problems = new Map<string, Problem[]>()
-  // Several generators may fill one row (the kinds of follow-ups, selection and answers of tools): they take turns.
-  for (let round = 0; round < count * 2; round++) {
+  const drawn = new Set<string>()
+  // Several generators may fill one row (the kinds of follow-ups), or one several (tools): they take turns.
+  for (let round = 0; round < count * 4; round++) {
     for (const [task] of tasks) {
       const sample = drawSample(random, task, true)
-      if (sample === undefined) continue
+      if (sample === undefined || drawn.has(sample.key)) continue
       const rows = problems.get(sample.task) ?? []
-      if (rows.length < count) rows.push({ sample, system: systemMessage(random) })
+      if (rows.length < count) {
+        drawn.add(sample.key)
+        rows.push({ sample, system: systemMessage(random) })
+      }
       problems.set(sample.task, rows)
     }
   }
