@@ -108,7 +108,7 @@ async function ask(options: ProbeOptions, target: Target, count: number): Promis
     body,
   }
   const { record } = await client.send(planned, performance.now(), 0)
-  await client.close()
+  client.close()
   return record
 }
 

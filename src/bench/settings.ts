@@ -39,13 +39,28 @@ export function parseBaseUrl(text: string): string {
 
 export function toHeaders(options: BenchOptions): Record<string, string> {
   const headers: Record<string, string> = {}
-  if (options.apiKey !== undefined) headers['authorization'] = `Bearer ${options.apiKey}`
+  if (options.apiKey !== undefined) {
+    checkHeader('authorization', options.apiKey)
+    headers['authorization'] = `Bearer ${options.apiKey}`
+  }
   for (const text of options.header) {
     const split = text.indexOf(':')
     if (split <= 0) throw new TokenmillError('invalid_request', `Header '${text}' is not 'name: value'.`)
-    headers[text.slice(0, split).trim().toLowerCase()] = text.slice(split + 1).trim()
+    const [name, value] = [text.slice(0, split).trim().toLowerCase(), text.slice(split + 1).trim()]
+    checkHeader(name, value)
+    headers[name] = value
   }
   return headers
+}
+
+/** Those that say where the request ends, or how long the connection lives: they are the client's own. */
+const ownHeaders = new Set(['content-length', 'transfer-encoding', 'connection', 'expect', 'upgrade'])
+
+/** Throws `invalid_request` for what would be another request than the one meant. */
+function checkHeader(name: string, value: string): void {
+  if (ownHeaders.has(name)) throw new TokenmillError('invalid_request', `Header '${name}' is set by the client itself.`)
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\t\x20-\x7e]*$/.test(value))
+    throw new TokenmillError('invalid_request', `Header '${name}' holds characters that a header cannot.`)
 }
 
 export function toTarget(options: BenchOptions, url: string, model: string): Target {

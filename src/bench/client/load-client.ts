@@ -1,6 +1,6 @@
-import { Agent, type Dispatcher } from 'undici'
 import type { Target } from '../plan.ts'
 import type { RequestOutcome, RequestRecord } from '../metrics/record.ts'
+import { Connections, type AnswerHandler, type Connection } from './connections.ts'
 import type { LoopWatch } from './loop-watch.ts'
 import type { PlannedRequest } from './request-source.ts'
 import { StreamTimeline } from './stream-timeline.ts'
@@ -32,28 +32,29 @@ export interface SentRequest {
 export type AbandonReason = 'unfinished' | 'interrupted'
 
 /**
- * Sends requests over as many HTTP/1.1 connections as there are requests at once (no hidden cap, no pipelining)
- * and notes when bytes arrive. No retries: what fails is reported as it failed.
+ * Sends requests over as many HTTP/1.1 connections as there are requests at once and notes when bytes arrive. No
+ * retries: what fails is reported as it failed.
  */
 export class LoadClient {
   readonly #options: LoadClientOptions
-  readonly #agent: Agent
-  readonly #origin: string
-  readonly #path: string
+  readonly #connections: Connections
+  /** All of a request's head but its id and the length of its body. */
+  readonly #head: string
   readonly #running = new Set<Exchange>()
 
   constructor(options: LoadClientOptions) {
     this.#options = options
-    const url = new URL(`${options.target.url}/${apiPaths[options.target.api]}`)
-    this.#origin = url.origin
-    this.#path = `${url.pathname}${url.search}`
-    this.#agent = new Agent({
-      connections: null,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: options.timeoutMs },
-    })
+    const { target } = options
+    const url = new URL(`${target.url}/${apiPaths[target.api]}`)
+    this.#connections = new Connections(url)
+    const fields = {
+      host: url.host,
+      'content-type': 'application/json',
+      accept: target.stream ? 'text/event-stream' : 'application/json',
+      ...target.headers,
+    }
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+    this.#head = `POST ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}`
   }
 
   get inFlight(): number {
@@ -69,25 +70,10 @@ export class LoadClient {
         resolve(sent)
       })
       this.#running.add(exchange)
-      try {
-        this.#agent.dispatch(
-          {
-            origin: this.#origin,
-            path: this.#path,
-            method: 'POST',
-            headers: {
-              'content-type': 'application/json',
-              accept: target.stream ? 'text/event-stream' : 'application/json',
-              'x-request-id': planned.id,
-              ...target.headers,
-            },
-            body: planned.body,
-          },
-          exchange,
-        )
-      } catch (error) {
-        exchange.finish('connectFailed', messageOf(error))
-      }
+      const { id, body } = planned
+      const name = 'x-request-id' in target.headers ? '' : `x-request-id: ${id}\r\n`
+      const head = `${this.#head}${name}content-length: ${Buffer.byteLength(body)}\r\n\r\n`
+      exchange.connection = this.#connections.send(`${head}${body}`, exchange)
     })
   }
 
@@ -96,15 +82,16 @@ export class LoadClient {
     for (const exchange of this.#running) exchange.abandon(reason)
   }
 
-  async close(): Promise<void> {
-    await this.#agent.destroy()
+  close(): void {
+    this.#connections.close()
   }
 }
 
 const apiPaths = { chat: 'chat/completions', completion: 'completions', embedding: 'embeddings' } as const
 
-/** One request and its answer. Owns its timer and, through the controller, its connection until `finish`. */
-class Exchange implements Dispatcher.DispatchHandler {
+/** One request and its answer. Owns its timer and its connection until `finish`. */
+class Exchange implements AnswerHandler {
+  connection: Connection | undefined
   readonly #options: LoadClientOptions
   readonly #planned: PlannedRequest
   readonly #scheduledMs: number
@@ -113,12 +100,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #onFinish: (sent: SentRequest) => void
   readonly #timeline: StreamTimeline
   readonly #timer: NodeJS.Timeout
-  #controller: Dispatcher.DispatchController | undefined
   #status = 0
   #kind: 'events' | 'json' | 'other' = 'other'
   #body: Buffer[] = []
   #bodyBytes = 0
   #connected = false
+  /** When the bytes came that are read now. */
+  #readMs = 0
   #finished = false
 
   constructor(
@@ -138,55 +126,50 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#timer = setTimeout(() => this.#onTimeout(), options.timeoutMs)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onSent(): void {
     this.#connected = true
-    this.#controller = controller
-    if (this.#finished) controller.abort(new Error('given up'))
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    // Informational answers (100 to 199) precede the real one.
-    if (status < 200) return
+  onRead(): void {
+    if (this.#finished) return
+    this.#options.watch.bytesArrived()
+    this.#readMs = this.#options.nowMs()
+  }
+
+  onHead(status: number, fields: ReadonlyMap<string, string>): void {
     this.#status = status
-    const type = String(headers['content-type'] ?? '').toLowerCase()
+    const type = (fields.get('content-type') ?? '').toLowerCase()
     this.#kind = type.includes('text/event-stream') ? 'events' : type.includes('json') ? 'json' : 'other'
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody(bytes: Buffer, start: number, end: number): void {
     if (this.#finished) return
-    this.#options.watch.bytesArrived()
-    const nowMs = this.#options.nowMs()
     if (this.#status >= 400 || this.#kind !== 'events') {
-      this.#keepBody(chunk)
+      this.#keepBody(bytes.subarray(start, end))
       return
     }
-    this.#timeline.pushEvents(chunk, nowMs)
+    this.#timeline.pushEvents(bytes, this.#readMs, start, end)
     const { problem } = this.#timeline
     if (problem !== undefined) this.finish(problem.kind, problem.message)
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     if (this.#finished) return
     if (this.#status === 429 || this.#status === 503) return this.finish('refused', this.#errorText())
     if (this.#status >= 300) return this.finish('httpError', this.#errorText())
-    const nowMs = this.#options.nowMs()
     if (this.#kind === 'other') return this.finish('notJson', `answered ${this.#text().slice(0, 80)}`)
-    if (this.#kind === 'json') this.#timeline.takeBody(this.#text(), nowMs)
-    const { problem, chunksMs, finishReason, done } = this.#timeline
+    if (this.#kind === 'json') this.#timeline.takeBody(this.#text(), this.#readMs)
+    const { problem, chunks, finishReason, done } = this.#timeline
     if (problem !== undefined) this.finish(problem.kind, problem.message)
     else if (this.#kind === 'events' && finishReason === undefined && !done)
       this.finish('truncated', 'the stream ended without finish_reason and [DONE]')
-    else if (chunksMs.length === 0) this.finish('empty', 'no token in a complete answer')
+    else if (chunks === 0) this.finish('empty', 'no token in a complete answer')
     else this.finish('ok', '')
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#finished) return
-    this.finish(this.#connected ? 'cut' : 'connectFailed', messageOf(error))
+  onFailure(problem: 'connection' | 'syntax', error: Error): void {
+    if (problem === 'syntax') this.finish('malformed', messageOf(error))
+    else this.finish(this.#connected ? 'cut' : 'connectFailed', messageOf(error))
   }
 
   abandon(reason: AbandonReason): void {
@@ -200,9 +183,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#finished = true
     clearTimeout(this.#timer)
     const endMs = this.#options.nowMs()
-    if (outcome !== 'ok') this.#controller?.abort(new Error(message))
+    if (outcome !== 'ok') this.connection?.giveUp(this)
     const timeline = this.#timeline
-    const { usage, chunksMs } = timeline
+    const { usage, chunks } = timeline
     const counted = this.#countOutput()
     this.#onFinish({
       text: timeline.text,
@@ -214,8 +197,8 @@ class Exchange implements Dispatcher.DispatchHandler {
         sentMs: this.#sentMs,
         capWaitMs: this.#capWaitMs,
         firstEventMs: timeline.firstEventMs,
-        chunksMs: Float64Array.from(chunksMs),
-        chunkTokens: toChunkTokens(timeline.tokensAfter, chunksMs.length),
+        chunksMs: timeline.chunksMs,
+        chunkTokens: toChunkTokens(timeline.tokensAfter, chunks),
         endMs,
         outcome,
         status: this.#status,
@@ -234,11 +217,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #countOutput(): { readonly tokens: number; readonly from: RequestRecord['outputTokensFrom'] } {
-    const { usage, chunksMs, text } = this.#timeline
+    const { usage, chunks, text } = this.#timeline
     if (usage?.completionTokens !== undefined) return { tokens: usage.completionTokens, from: 'usage' }
     const { countTokens } = this.#options
     if (countTokens !== undefined) return { tokens: countTokens(text), from: 'tokenizer' }
-    return { tokens: chunksMs.length, from: 'chunks' }
+    return { tokens: chunks, from: 'chunks' }
   }
 
   #keepBody(chunk: Buffer): void {
@@ -247,7 +230,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (this.#status < 400) this.finish('malformed', `the body is longer than ${maxBodyBytes} bytes`)
       return
     }
-    this.#body.push(chunk)
+    // The connection reads its next bytes into the same buffer.
+    this.#body.push(Buffer.from(chunk))
     this.#bodyBytes += chunk.length
   }
 

@@ -98,7 +98,7 @@ export class LoadRunner {
     // The records of what was given up come before this returns.
     await new Promise((resolve) => setImmediate(resolve))
     this.watch.stop()
-    await this.#client.close()
+    this.#client.close()
   }
 
   stop(mode: StopMode): void {

@@ -14,6 +14,13 @@ const delta = (fields: object, finish: string | null = null): object => ({
   choices: [{ index: 0, delta: fields, finish_reason: finish }],
 })
 
+const withUsage = (event: object, tokens: number): object => ({ ...event, usage: { completion_tokens: tokens } })
+
+/** All that a record takes of an answer but its times. */
+function seen({ chunks, text, outputChars, usage, finishReason, problem, tokensAfter }: StreamTimeline): object {
+  return { chunks, text, outputChars, usage, finishReason, problem, tokensAfter }
+}
+
 describe('StreamTimeline', () => {
   it('times chunks with content, not the role, the end or the usage', () => {
     const timeline = push([
@@ -25,7 +32,7 @@ describe('StreamTimeline', () => {
       '[DONE]',
     ])
     expect(timeline.firstEventMs).toBe(10)
-    expect(timeline.chunksMs).toEqual([20, 30])
+    expect([...timeline.chunksMs]).toEqual([20, 30])
     expect(timeline.text).toBe('ab')
     expect(timeline.finishReason).toBe('stop')
     expect(timeline.done).toBe(true)
@@ -73,7 +80,43 @@ describe('StreamTimeline', () => {
     fc.assert(fc.property(fc.array(shapes, { maxLength: 3 }), (events) => void push(events)))
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        new StreamTimeline(64, false).pushEvents(bytes, 1)
+        new StreamTimeline(64, false).pushEvents(Buffer.from(bytes), 1)
+      }),
+    )
+  })
+
+  it('sees the same whether or not it recognises events by their bytes, however the network cuts them', () => {
+    const text = fc.oneof(
+      fc.constantFrom(' the', '', '"', '\\', 'ü', '\n', '","finish_reason":"stop', 'tokenmill-probe', '}]}\n\ndata: '),
+      fc.string({ maxLength: 6 }),
+    )
+    const event = fc.oneof(
+      { weight: 6, arbitrary: text.map((content) => delta({ content })) },
+      {
+        weight: 1,
+        arbitrary: text.map((reasoning) => delta({ content: '', reasoning, reasoning_content: reasoning })),
+      },
+      { weight: 1, arbitrary: text.map((content) => delta({ content }, 'stop')) },
+      {
+        weight: 1,
+        arbitrary: text.map((content) => withUsage(delta({ content }), content.length)),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom({ choices: [] }, delta({ role: 'assistant', content: '' }), { choices: 3 }),
+      },
+    )
+    const ends = fc.constantFrom('\n\n', '\r\n\r\n', '\n\n: ping\n\n')
+    fc.assert(
+      fc.property(fc.array(fc.tuple(event, ends), { maxLength: 20 }), fc.array(fc.nat()), (events, cuts) => {
+        const bytes = Buffer.from(events.map(([data, end]) => `data: ${JSON.stringify(data)}${end}`).join(''))
+        const [plain, cut] = [new StreamTimeline(1 << 16, true), new StreamTimeline(1 << 16, true)]
+        // A key more in each event, and none is like another: all are parsed.
+        for (const [index, [data, end]] of events.entries())
+          plain.pushEvents(Buffer.from(`data: ${JSON.stringify({ index, ...data })}${end}`), 1)
+        const places = [0, ...cuts.map((place) => place % (bytes.length + 1)), bytes.length].toSorted((a, b) => a - b)
+        for (const [index, place] of places.entries()) cut.pushEvents(bytes, 1, places[index - 1] ?? 0, place)
+        expect(seen(cut)).toEqual(seen(plain))
       }),
     )
   })

@@ -1,4 +1,5 @@
 import { SseReader, type SseEvent } from '../../protocol/index.ts'
+import { learnTemplate, matchTemplate, type FrameTemplate } from './frame-template.ts'
 
 /** Usage as the server reported it; undefined fields were not reported. */
 export interface ReportedUsage {
@@ -32,13 +33,19 @@ interface WireText {
   readonly tool_calls?: readonly { readonly function?: { readonly arguments?: unknown; readonly name?: unknown } }[]
 }
 
+/** Templates that did not fit the next event, in a row, after which a stream's events are all parsed. */
+const maxTemplateMisses = 8
+const fewestTimes = 64
+
 /**
  * Turns the body of one answer, streamed or whole, into times and counts. `keepText` keeps the text for the next
- * turn or for a tokenizer; without it memory grows by one number a chunk.
+ * turn or for a tokenizer; without it memory grows by one number a chunk. Events that differ from one already parsed
+ * in their text alone are recognised by their bytes.
  */
 export class StreamTimeline {
   firstEventMs: number | undefined
-  readonly chunksMs: number[] = []
+  /** Chunks with content so far. */
+  chunks = 0
   /** Output tokens known after each chunk, where the server reports running usage. */
   readonly tokensAfter: number[] = []
   usage: ReportedUsage | undefined
@@ -50,6 +57,9 @@ export class StreamTimeline {
   problem: { readonly kind: 'malformed' | 'errorEvent'; readonly message: string } | undefined
   readonly #reader: SseReader
   readonly #keepText: boolean
+  #timesMs = new Float64Array(fewestTimes)
+  #template: FrameTemplate | undefined
+  #misses = 0
   #nowMs = 0
 
   constructor(maxEventBytes: number, keepText: boolean) {
@@ -57,19 +67,51 @@ export class StreamTimeline {
     this.#keepText = keepText
   }
 
-  /** Bytes of an event stream that arrived at `nowMs`. Returns the number of events they completed. */
-  pushEvents(bytes: Uint8Array, nowMs: number): number {
+  /** When each chunk with content arrived. */
+  get chunksMs(): Float64Array {
+    return this.#timesMs.slice(0, this.chunks)
+  }
+
+  /** Bytes `start` to `end` of an event stream, which arrived at `nowMs`. */
+  pushEvents(bytes: Buffer, nowMs: number, start = 0, end = bytes.length): void {
     this.#nowMs = nowMs
-    let events = 0
+    let at = start
+    while (at < end && this.problem === undefined) {
+      if (this.#template !== undefined && !this.#reader.unfinished) {
+        const next = this.#takeAlike(this.#template, bytes, at, end)
+        if (next > at) {
+          at = next
+          continue
+        }
+      }
+      // One event at a time, so that those after it may be recognised again.
+      const blank = bytes.indexOf(blankLine, at, 'latin1')
+      const stop = blank < 0 || blank >= end ? end : Math.min(end, blank + blankLine.length)
+      this.#parse(bytes.subarray(at, stop))
+      at = stop
+    }
+  }
+
+  /** Takes an event that differs from the template in its text alone. Returns where it ends; `at` where it does not. */
+  #takeAlike(template: FrameTemplate, bytes: Buffer, at: number, end: number): number {
+    const textEnd = matchTemplate(template, bytes, at, end)
+    if (textEnd < 0) return at
+    const textStart = at + template.prefix.length
+    this.#misses = 0
+    // An empty text is no chunk.
+    if (textEnd > textStart) {
+      if (this.#keepText) this.text += bytes.toString('latin1', textStart, textEnd)
+      this.#arrived(textEnd - textStart)
+    }
+    return textEnd + template.suffix.length
+  }
+
+  #parse(bytes: Buffer): void {
     try {
-      this.#reader.push(bytes, (event) => {
-        events += 1
-        this.#take(event)
-      })
+      this.#reader.push(bytes, (event) => this.#take(event))
     } catch (error) {
       this.#fail('malformed', error instanceof Error ? error.message : String(error))
     }
-    return events
   }
 
   /** A whole JSON answer that arrived at `nowMs`. */
@@ -84,7 +126,15 @@ export class StreamTimeline {
     if (this.problem !== undefined) return
     this.firstEventMs ??= this.#nowMs
     if (event.data === '[DONE]') this.done = true
-    else this.#takeJson(event.data)
+    else {
+      const before = this.chunks
+      this.#takeJson(event.data)
+      // Only what said a text and nothing else can be a template; a server whose events never repeat is left alone.
+      if (this.chunks === before + 1 && event.event === undefined && this.#misses < maxTemplateMisses) {
+        this.#misses += 1
+        this.#template = learnTemplate(event.data, plainText)
+      }
+    }
   }
 
   #takeJson(json: string): void {
@@ -98,24 +148,32 @@ export class StreamTimeline {
     if (chunk.error !== undefined && chunk.error !== null) return this.#fail('errorEvent', errorText(chunk.error))
     if (chunk.usage !== undefined && chunk.usage !== null) this.#takeUsage(chunk.usage)
     if (chunk.choices !== undefined && chunk.choices !== null) this.#takeChoices(chunk.choices)
-    else if (Array.isArray(chunk.data)) this.#arrived('')
+    else if (Array.isArray(chunk.data)) this.#arrived(0)
   }
 
   #takeChoices(choices: readonly WireChoice[]): void {
     if (!Array.isArray(choices)) return this.#fail('malformed', 'choices is no list')
     for (const choice of choices as readonly WireChoice[]) {
       const text = textOf(choice)
-      if (text !== '') this.#arrived(text)
+      if (text !== '') {
+        if (this.#keepText) this.text += text
+        this.#arrived(text.length)
+      }
       if (typeof choice?.finish_reason === 'string') this.finishReason = choice.finish_reason
     }
   }
 
-  #arrived(text: string): void {
-    this.chunksMs.push(this.#nowMs)
-    this.outputChars += text.length
-    if (this.#keepText) this.text += text
+  #arrived(chars: number): void {
+    if (this.chunks === this.#timesMs.length) {
+      const grown = new Float64Array(2 * this.chunks)
+      grown.set(this.#timesMs)
+      this.#timesMs = grown
+    }
+    this.#timesMs[this.chunks] = this.#nowMs
+    this.chunks += 1
+    this.outputChars += chars
     const running = this.usage?.completionTokens
-    if (running !== undefined) this.tokensAfter[this.chunksMs.length - 1] = running
+    if (running !== undefined) this.tokensAfter[this.chunks - 1] = running
   }
 
   #takeUsage(usage: NonNullable<WireChunk['usage']>): void {
@@ -128,6 +186,22 @@ export class StreamTimeline {
 
   #fail(kind: 'malformed' | 'errorEvent', message: string): void {
     this.problem ??= { kind, message: message.slice(0, 200) }
+  }
+}
+
+/** Ends an event in every stream but those with CR in their line ends, which are parsed event by event as they come. */
+const blankLine = '\n\n'
+
+/** The text of an event that says a piece of text and nothing else; undefined for any other. */
+function plainText(json: string): string | undefined {
+  try {
+    const { choices, usage, error } = JSON.parse(json) as WireChunk
+    const [choice, ...others] = Array.isArray(choices) ? (choices as readonly WireChoice[]) : []
+    if (choice === undefined || others.length > 0 || (usage ?? error ?? choice.finish_reason ?? null) !== null)
+      return undefined
+    return textOf(choice)
+  } catch {
+    return undefined
   }
 }
 

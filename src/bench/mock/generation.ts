@@ -4,7 +4,15 @@ import { deriveSeed, sampleLength, words, type Distribution } from '../../worklo
 import type { Fault } from './faults.ts'
 import type { PacedSequence } from './pacer.ts'
 import type { MockRecord } from './records.ts'
-import { completionBody, errorBody, sendBody, StreamFrames, type MockRequest, type MockUsage } from './wire.ts'
+import {
+  completionBody,
+  errorBody,
+  sendBody,
+  StreamFrames,
+  writeText,
+  type MockRequest,
+  type MockUsage,
+} from './wire.ts'
 
 export interface GenerationParts {
   readonly request: MockRequest
@@ -69,7 +77,7 @@ export class Generation implements PacedSequence {
     if (!request.stream) return
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' })
     response.flushHeaders()
-    if (roleChunk && request.kind === 'chat') response.write(this.#frames.role())
+    if (roleChunk && request.kind === 'chat') writeText(response, this.#frames.role())
   }
 
   onToken(): void {
@@ -107,7 +115,7 @@ export class Generation implements PacedSequence {
     const frame = this.#frames.text(this.#pending, request.continuousUsage ? this.#usage() : undefined)
     record.writesMs.push(clock.now())
     record.writeTokens.push(this.#pendingTokens)
-    response.write(frame)
+    writeText(response, frame)
     this.#pending = ''
     this.#pendingTokens = 0
     this.#drawChunk()
@@ -139,11 +147,11 @@ export class Generation implements PacedSequence {
         this.end('faulted')
         return true
       case 'malformed':
-        if (stream) response.write('data: {"choices":[{"index":0,"del\n\n')
+        if (stream) writeText(response, 'data: {"choices":[{"index":0,"del\n\n')
         return false
       case 'errorEvent':
         if (stream) {
-          response.write(`data: ${errorBody('The engine failed.', 'server_error', 'engine_failed')}\n\n`)
+          writeText(response, `data: ${errorBody('The engine failed.', 'server_error', 'engine_failed')}\n\n`)
           response.end()
         } else sendBody(response, 500, errorBody('The engine failed.', 'server_error', 'engine_failed'))
         this.end('faulted')
@@ -163,9 +171,9 @@ export class Generation implements PacedSequence {
     const { request, response, finishReason, fault, record, clock } = this.#parts
     const withUsage = fault?.kind !== 'noUsage'
     if (request.stream) {
-      response.write(this.#frames.finish(finishReason))
-      if (request.includeUsage && withUsage) response.write(this.#frames.usage(this.#usage()))
-      response.end(StreamFrames.done)
+      const usage = request.includeUsage && withUsage ? this.#frames.usage(this.#usage()) : ''
+      writeText(response, `${this.#frames.finish(finishReason)}${usage}${StreamFrames.done}`)
+      response.end()
     } else {
       record.writesMs.push(clock.now())
       record.writeTokens.push(this.#pendingTokens)

@@ -32,16 +32,29 @@ export interface IndependentLatency {
   readonly maxQueue: number
 }
 
+/** A sequence under way: when its next token is due, and how many are left. */
+interface Due {
+  readonly sequence: PacedSequence
+  dueMs: number
+  left: number
+  cancelled: boolean
+}
+
 /**
  * Sequences that do not feel each other: time to first token and each gap are drawn from two distributions.
  * Each due time is counted from the one before, not from the moment the timer fired, so that late timers do not
  * add up. Beyond `maxRunning`, sequences wait in line; their time to first token starts when they leave it.
+ *
+ * All sequences share one timer, set to the earliest due time: a thousand streams cost no thousand timers.
  */
 export class IndependentPacer implements Pacer {
   readonly #clock: Clock
   readonly #latency: IndependentLatency
-  readonly #cancels = new Map<PacedSequence, () => void>()
+  readonly #running = new Map<PacedSequence, Due>()
+  /** A binary heap: the earliest is first. Cancelled entries stay until their time comes. */
+  readonly #heap: Due[] = []
   readonly #line: PacedSequence[] = []
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined
   readonly kvCacheUsage = undefined
   readonly preemptions = 0
 
@@ -51,7 +64,7 @@ export class IndependentPacer implements Pacer {
   }
 
   get running(): number {
-    return this.#cancels.size
+    return this.#running.size
   }
 
   get waiting(): number {
@@ -66,9 +79,9 @@ export class IndependentPacer implements Pacer {
   }
 
   cancel(sequence: PacedSequence): void {
-    const cancel = this.#cancels.get(sequence)
-    if (cancel !== undefined) {
-      cancel()
+    const due = this.#running.get(sequence)
+    if (due !== undefined) {
+      due.cancelled = true
       this.#leave(sequence)
       return
     }
@@ -77,26 +90,88 @@ export class IndependentPacer implements Pacer {
   }
 
   #run(sequence: PacedSequence): void {
-    let dueMs = this.#clock.now() + this.#latency.ttftMs.sample(sequence.random)
-    let left = sequence.outputTokens
-    const wait = (): void => {
-      this.#cancels.set(sequence, this.#clock.schedule(Math.max(0, dueMs - this.#clock.now()), emit))
-    }
-    const emit = (): void => {
-      left -= 1
-      if (left <= 0) this.#leave(sequence)
-      else {
-        dueMs += this.#latency.itlMs.sample(sequence.random)
-        wait()
-      }
-      sequence.onToken()
-    }
-    wait()
+    const dueMs = this.#clock.now() + this.#latency.ttftMs.sample(sequence.random)
+    const due = { sequence, dueMs, left: sequence.outputTokens, cancelled: false }
+    this.#running.set(sequence, due)
+    push(this.#heap, due)
+    this.#setTimer()
   }
 
   #leave(sequence: PacedSequence): void {
-    this.#cancels.delete(sequence)
+    this.#running.delete(sequence)
     const next = this.#line.shift()
     if (next !== undefined) this.#run(next)
   }
+
+  #setTimer(): void {
+    const atMs = this.#heap[0]?.dueMs
+    if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return
+    this.#timer?.cancel()
+    const delayMs = Math.max(0, atMs - this.#clock.now())
+    const cancel = this.#clock.schedule(delayMs, () => {
+      this.#timer = undefined
+      this.#emitDue()
+      this.#setTimer()
+    })
+    this.#timer = { atMs, cancel }
+  }
+
+  #emitDue(): void {
+    const nowMs = this.#clock.now()
+    for (let due = this.#heap[0]; due !== undefined && due.dueMs <= nowMs; due = this.#heap[0]) {
+      const { sequence } = due
+      if (due.cancelled) {
+        pop(this.#heap)
+        continue
+      }
+      due.left -= 1
+      if (due.left <= 0) {
+        pop(this.#heap)
+        this.#leave(sequence)
+      } else {
+        due.dueMs += this.#latency.itlMs.sample(sequence.random)
+        sink(this.#heap)
+      }
+      sequence.onToken()
+    }
+  }
+}
+
+function push(heap: Due[], due: Due): void {
+  let at = heap.length
+  heap.push(due)
+  while (at > 0) {
+    const above = (at - 1) >> 1
+    const parent = heap[above]
+    if (parent === undefined || parent.dueMs <= due.dueMs) break
+    heap[at] = parent
+    at = above
+  }
+  heap[at] = due
+}
+
+/** Takes the first away. */
+function pop(heap: Due[]): void {
+  const last = heap.pop()
+  if (last === undefined || heap.length === 0) return
+  heap[0] = last
+  sink(heap)
+}
+
+/** Brings the first to its place after its time has moved. */
+function sink(heap: Due[]): void {
+  const due = heap[0]
+  if (due === undefined) return
+  let at = 0
+  for (;;) {
+    const [left, right] = [2 * at + 1, 2 * at + 2]
+    const leftMs = heap[left]?.dueMs ?? Infinity
+    const rightMs = heap[right]?.dueMs ?? Infinity
+    const below = rightMs < leftMs ? right : left
+    const child = heap[below]
+    if (child === undefined || child.dueMs >= due.dueMs) break
+    heap[at] = child
+    at = below
+  }
+  heap[at] = due
 }

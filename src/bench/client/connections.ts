@@ -1,0 +1,165 @@
+import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { HttpAnswerReader, type HttpAnswerHandler } from './http-answer.ts'
+
+/** One request's view of its answer. Nothing is called after `onEnd` or `onFailure`. */
+export interface AnswerHandler extends HttpAnswerHandler {
+  /** Bytes have come and are read now: the moment that counts for whatever they hold. */
+  onRead(): void
+  /** The request's bytes are handed to a connection that stands. */
+  onSent(): void
+  /** `problem` is `syntax` for what is no HTTP, else `connection`. */
+  onFailure(problem: 'connection' | 'syntax', error: Error): void
+}
+
+/** Bytes of one read: more than a batch of events, little enough for thousands of connections. */
+const readBytes = 16 * 1024
+/** An idle connection older than this may be closed by the other side at any moment (uvicorn closes after 5 s). */
+const maxIdleMs = 4_000
+/** Before the other side's stated limit. */
+const idleMarginMs = 1_000
+
+/**
+ * Connections of HTTP/1.1 to one origin, each for one request at a time, as many as there are requests: no cap, no
+ * pipelining, no retries. Sockets read into a buffer of their own (`onread`) and answers are read in place, so that
+ * an event costs one callback and no object. The idle ones are taken last in, first out.
+ */
+export class Connections {
+  readonly #url: URL
+  readonly #idle: Connection[] = []
+  readonly #all = new Set<Connection>()
+
+  constructor(url: URL) {
+    this.#url = url
+  }
+
+  /** Sends a request; its bytes are one string of ASCII head and any body. */
+  send(request: string, handler: AnswerHandler): Connection {
+    const connection = this.#takeIdle() ?? this.#open()
+    connection.send(request, handler)
+    return connection
+  }
+
+  close(): void {
+    for (const connection of this.#all) connection.destroy()
+  }
+
+  #takeIdle(): Connection | undefined {
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      if (connection.usable) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  #open(): Connection {
+    const connection = new Connection(this.#url, {
+      onIdle: () => this.#idle.push(connection),
+      onClosed: () => this.#all.delete(connection),
+    })
+    this.#all.add(connection)
+    return connection
+  }
+}
+
+interface ConnectionOwner {
+  /** The answer has ended and another request may follow. */
+  onIdle(): void
+  onClosed(): void
+}
+
+/** A socket with at most one request. Owns both until `onClosed`. */
+export class Connection {
+  readonly #owner: ConnectionOwner
+  readonly #socket: Socket
+  #connected = false
+  #closed = false
+  #handler: AnswerHandler | undefined
+  #reader: HttpAnswerReader | undefined
+  #idleUntilMs = 0
+
+  constructor(url: URL, owner: ConnectionOwner) {
+    this.#owner = owner
+    const secure = url.protocol === 'https:'
+    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(readBytes),
+      callback: (count: number, bytes: Uint8Array): boolean => {
+        this.#read(Buffer.from(bytes.buffer, bytes.byteOffset, count))
+        return true
+      },
+    }
+    const options: NetConnectOpts = { host, port, onread }
+    // A server's name is sent by name only: RFC 6066 knows no addresses.
+    this.#socket = secure
+      ? connectTls({ ...options, ...(isIP(host) === 0 ? { servername: host } : {}) })
+      : connectTcp(options)
+    this.#socket.setNoDelay(true)
+    this.#socket.once(secure ? 'secureConnect' : 'connect', () => {
+      this.#connected = true
+      this.#handler?.onSent()
+    })
+    let failure: Error | undefined
+    this.#socket.on('error', (error) => {
+      failure = error
+    })
+    this.#socket.once('close', () => {
+      this.#closed = true
+      this.#owner.onClosed()
+      if (failure === undefined && this.#reader?.close() === true) return
+      this.#fail('connection', failure ?? new Error('the other side closed the connection'))
+    })
+  }
+
+  get usable(): boolean {
+    return !this.#closed && this.#connected && performance.now() < this.#idleUntilMs
+  }
+
+  send(request: string, handler: AnswerHandler): void {
+    this.#handler = handler
+    this.#reader = new HttpAnswerReader(handler)
+    if (this.#connected) handler.onSent()
+    // Before the connection stands, the socket keeps the bytes.
+    this.#socket.write(request)
+  }
+
+  /** The handler wants no more of its answer: the connection ends, unless the answer has. */
+  giveUp(handler: AnswerHandler): void {
+    if (this.#handler === handler && this.#reader?.done === false) this.destroy()
+  }
+
+  /** Gives up whatever runs, without a word to its handler. */
+  destroy(): void {
+    this.#handler = undefined
+    this.#reader = undefined
+    this.#socket.destroy()
+  }
+
+  #read(bytes: Buffer): void {
+    const reader = this.#reader
+    // Nobody has asked: what comes between two answers makes the connection unfit.
+    if (reader === undefined) return this.destroy()
+    this.#handler?.onRead()
+    try {
+      reader.push(bytes)
+    } catch (error) {
+      this.#fail('syntax', error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    // The handler may have given up, or sent the next request, meanwhile.
+    if (!reader.done || this.#reader !== reader) return
+    this.#handler = undefined
+    this.#reader = undefined
+    if (!reader.keepAlive) return this.destroy()
+    const idleMs = Math.min(maxIdleMs, (reader.idleMs ?? maxIdleMs + idleMarginMs) - idleMarginMs)
+    this.#idleUntilMs = performance.now() + idleMs
+    this.#owner.onIdle()
+  }
+
+  #fail(problem: 'connection' | 'syntax', error: Error): void {
+    const handler = this.#handler
+    this.destroy()
+    handler?.onFailure(problem, error)
+  }
+}
