@@ -3,7 +3,6 @@ import { Encoding } from './encoding.ts'
 import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from './messages.ts'
 import { loadLibrary } from './native/library.ts'
 import { loadAdapters, type LlamaAdapter } from './native/llama-adapter.ts'
-import { firstBytesOf } from './native/first-bytes.ts'
 import { LlamaBackend } from './native/llama-backend.ts'
 import { loadModel, type LlamaModel, type ModelFacts } from './native/llama-model.ts'
 import { LlamaVocabulary } from './native/llama-vocabulary.ts'
@@ -72,7 +71,6 @@ function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Load
 }
 
 function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads }: Loaded): Serving {
-  firstBytesOf(model)
   const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
   const stepModel = new StepModel()
   warmUp(backend, stepModel)

@@ -9,6 +9,8 @@ import { LlamaVocabulary } from './llama-vocabulary.ts'
  *
  * Tokens without text are nowhere: no grammar allows them. Nor are those that end a generation: they are allowed where
  * the grammar is complete, whatever their text.
+ *
+ * Making it takes some hundred milliseconds for 128,000 tokens: while a model loads, for later streams would wait.
  */
 export class FirstBytes {
   readonly ends: Int32Array
@@ -73,15 +75,6 @@ export class FirstBytes {
   #between(from: number, to: number): Int32Array {
     return this.#tokens.subarray(this.#starts[from], this.#starts[to])
   }
-}
-
-const known = new WeakMap<LlamaModel, FirstBytes>()
-
-/** Made once a model, some hundred milliseconds for 128,000 tokens: while it loads, for later streams would wait. */
-export function firstBytesOf(model: LlamaModel): FirstBytes {
-  const made = known.get(model) ?? new FirstBytes(model)
-  known.set(model, made)
-  return made
 }
 
 function startsOf(buckets: Int32Array): Int32Array {

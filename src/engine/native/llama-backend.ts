@@ -5,6 +5,7 @@ import { ThreadGovernor } from '../thread-governor.ts'
 import { failOnFaults, type Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
 import { call, type LlamaModel } from './llama-model.ts'
+import { FirstBytes } from './first-bytes.ts'
 import { createSampler } from './llama-sampler.ts'
 import { LlamaVocabulary } from './llama-vocabulary.ts'
 import { RowSampler } from './row-sampler.ts'
@@ -41,6 +42,7 @@ export class LlamaBackend implements Backend {
   readonly #nativeBatch: Record<string, unknown>
   readonly #rows = new Map<Pointer, Float32Array>()
   readonly #vocabulary: LlamaVocabulary
+  readonly #firstBytes: FirstBytes
   readonly #rowSampler: RowSampler
   readonly #adapters: AdapterSwitch
   readonly #governor: ThreadGovernor
@@ -67,6 +69,7 @@ export class LlamaBackend implements Backend {
     this.batch = batch
     this.#nativeBatch = native
     this.#vocabulary = new LlamaVocabulary(model)
+    this.#firstBytes = new FirstBytes(model)
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
     this.#adapters = new AdapterSwitch(model, this.#context, adapters)
     this.#governor = new ThreadGovernor(spec.threads)
@@ -111,7 +114,8 @@ export class LlamaBackend implements Backend {
     const logits = (row: number) => this.logits(row)
     const candidates = this.#spec.samplingCandidates
     const [model, vocabulary, rowSampler] = [this.#model, this.#vocabulary, this.#rowSampler]
-    return createSampler({ model, vocabulary, rowSampler, sequenceCells, candidates, logits }, spec)
+    const firstBytes = this.#firstBytes
+    return createSampler({ model, vocabulary, firstBytes, rowSampler, sequenceCells, candidates, logits }, spec)
   }
 
   copy(from: number, to: number, length: number): boolean {

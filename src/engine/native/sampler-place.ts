@@ -1,3 +1,4 @@
+import type { FirstBytes } from './first-bytes.ts'
 import type { LlamaModel } from './llama-model.ts'
 import type { LlamaVocabulary } from './llama-vocabulary.ts'
 import type { RowSampler } from './row-sampler.ts'
@@ -6,6 +7,7 @@ import type { RowSampler } from './row-sampler.ts'
 export interface SamplerPlace {
   readonly model: LlamaModel
   readonly vocabulary: LlamaVocabulary
+  readonly firstBytes: FirstBytes
   /** Most tokens of one sequence: how far back penalties look. */
   readonly sequenceCells: number
   /** Where a request sets no top_k, only this many most likely tokens are candidates; 0: all. */
