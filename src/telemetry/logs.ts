@@ -26,6 +26,9 @@ export function createLogger(level: LogLevel, target: LogTarget): Logger {
 
 /** One access line a request, made from its record alone. */
 export function logRecord(logger: Logger, record: UsageRecord): void {
+  const level = record.outcome === 'failed' ? 'error' : 'info'
+  // At a level that is off not even the line's fields are gathered.
+  if (!logger.isLevelEnabled(level)) return
   const round = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms * 10) / 10)
   const { ttftMs, tpotMs, stallMs, durationMs, admittedAfterMs, receivedAtMs: _, tokensEstimated: __, ...rest } = record
   const times = {
@@ -35,7 +38,7 @@ export function logRecord(logger: Logger, record: UsageRecord): void {
     stallMs: round(stallMs),
     durationMs: round(durationMs),
   }
-  logger[record.outcome === 'failed' ? 'error' : 'info']({ ...rest, ...times }, 'request')
+  logger[level]({ ...rest, ...times }, 'request')
 }
 
 /** `10:02:03 info request operation="POST /v1/…" model="nano" …` */

@@ -11,12 +11,13 @@ import type {
 } from '../../inference/index.ts'
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
 import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
+import type { EndpointSettings } from '../endpoint.ts'
 import { EventChannel } from '../event-channel.ts'
 import { abortError } from '../http.ts'
 import { readChatSource } from './chat-source.ts'
 import type { TritonAsk } from './dialect.ts'
+import { DeferredTransport } from './deferred-transport.ts'
 import { TritonGeneration, TritonUsage } from './generation.ts'
-import { GrpcTransport } from './grpc-transport.ts'
 import { HttpTransport } from './http-transport.ts'
 import { TritonProbe, type ServedModel } from './triton-probe.ts'
 import type { TritonSettings } from './settings.ts'
@@ -52,7 +53,7 @@ export class TritonEngine implements Engine {
       this.#chatFormat = createChatFormat(this.#chatSource, clock)
     }
     const endpoint = { ...settings, engine: 'auto' as const }
-    this.#transport = settings.url.startsWith('grpc') ? new GrpcTransport(endpoint) : new HttpTransport(endpoint)
+    this.#transport = settings.url.startsWith('grpc') ? openGrpc(endpoint) : new HttpTransport(endpoint)
     this.endpoint = this.#transport.name
     this.#probe = new TritonProbe(this.#transport, settings, clock)
     this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
@@ -194,4 +195,12 @@ export class TritonEngine implements Engine {
       parsed: { input, answer: rendered.answer },
     }
   }
+}
+
+function openGrpc(endpoint: EndpointSettings): TritonTransport {
+  const { protocol, host } = new URL(endpoint.url)
+  return new DeferredTransport(`${protocol}//${host}`, async () => {
+    const { GrpcTransport } = await import('./grpc-transport.ts')
+    return new GrpcTransport(endpoint)
+  })
 }
