@@ -115,11 +115,14 @@ export class GrammarSampler implements Sampler {
   #possible(bytes: readonly number[]): Int32Array {
     const index = this.#firstBytes
     const groups = bytes.map((byte) => ({ byte, tokens: index.group(byte) }))
-    const large = groups.filter(({ tokens }) => tokens.length > largeGroup)
+    const total = groups.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    // Copying a grammar that nests deeply costs more than trying a few hundred tokens.
+    const large = total > mostTried ? groups.filter(({ tokens }) => tokens.length > largeGroup) : []
+    const looksFurther = large.length > 0 && large.length <= fewGroups
     const found: Int32Array[] = [index.ends]
     for (const { byte, tokens } of groups) {
       const single = index.single(byte)
-      if (tokens.length <= largeGroup || large.length > fewGroups || single === undefined) found.push(tokens)
+      if (tokens.length <= largeGroup || !looksFurther || single === undefined) found.push(tokens)
       else {
         found.push(Int32Array.of(single))
         for (const second of this.#bytesBehind(single)) found.push(index.pair(byte, second))
