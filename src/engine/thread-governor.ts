@@ -6,8 +6,8 @@
  * thread alone took 5. So the number in use moves on a ladder: all, one less, three quarters, half, a quarter, one.
  *
  * A *slowdown* is the time of a step over the usual time of steps with as many sequences. A short trial of the next rung is
- * due when steps become slow, and now and then without a reason, rarer each time in vain. The trial's rung stays where
- * its mean slowdown is clearly the smaller one.
+ * due when steps become slow, and now and then without a reason, rarer each time in vain. The trial's rung is kept where
+ * its mean slowdown is clearly the smaller one; a trial ends with its first step that is slower than before.
  */
 export class ThreadGovernor {
   readonly #ladder: readonly number[]
@@ -37,10 +37,11 @@ export class ThreadGovernor {
     if (this.#ladder.length === 1) return
     const usualMs = this.#usualMs.get(sequences)
     if (usualMs === undefined) {
+      if (this.#usualMs.size === 0) this.#rest(nowMs, shortestPauseMs)
       this.#usualMs.set(sequences, ms)
       return
     }
-    const slowdown = ms / usualMs
+    const slowdown = Math.min(ms / usualMs, worst)
     if (this.#trial !== undefined) {
       this.#judge(this.#trial, slowdown, nowMs)
       return
@@ -63,15 +64,16 @@ export class ThreadGovernor {
   #judge(trial: Trial, slowdown: number, nowMs: number): void {
     trial.steps += 1
     trial.sum += slowdown
-    const hopeless = slowdown > 2 * this.#slowdown
+    const hopeless = slowdown > this.#slowdown
     if (trial.steps < trialSteps && !hopeless) return
     this.#trial = undefined
     const mean = trial.sum / trial.steps
-    if (!hopeless && mean < clearly * this.#slowdown) {
+    const adopted = !hopeless && mean < clearly * this.#slowdown
+    if (adopted) {
       this.#rung = trial.rung
       this.#slowdown = mean
-      this.#rest(nowMs, shortestPauseMs)
-    } else this.#rest(nowMs, Math.min(longestPauseMs, 2 * this.#pauseMs))
+    }
+    this.#rest(nowMs, adopted ? shortestPauseMs : Math.min(longestPauseMs, 2 * this.#pauseMs))
   }
 
   #rest(nowMs: number, pauseMs: number): void {
@@ -88,12 +90,14 @@ interface Trial {
 }
 
 const trialSteps = 3
+/** One stall, however long, must not outweigh the ten steps around it. */
+const worst = 4
 /** Mean slowdown that asks for a trial at once. */
 const slow = 1.5
 /** A trial's rung must be this much faster: steps vary by some percent by themselves. */
 const clearly = 0.85
 const recentWeight = 0.1
 const usualWeight = 0.05
-const shortestPauseMs = 1000
-/** A trial upwards in vain may cost one step of 0.3 s: not more than a thirtieth of the time. */
-const longestPauseMs = 10_000
+const shortestPauseMs = 250
+/** A trial upwards in vain costs one step of up to 0.3 s: not more than a twentieth of the time. */
+const longestPauseMs = 6000
