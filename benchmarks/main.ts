@@ -13,6 +13,7 @@ import { buildLlamaServer, cacheFolder } from './contenders/llama-server.ts'
 import type { BenchmarkModel, Finding, Run } from './measure/run.ts'
 import { arrivals } from './rows/arrivals.ts'
 import { footprint } from './rows/footprint.ts'
+import { layouts } from './rows/layouts.ts'
 import { overhead } from './rows/overhead.ts'
 import { sharedPrefix } from './rows/shared-prefix.ts'
 import { throughput } from './rows/throughput.ts'
@@ -20,6 +21,7 @@ import { throughput } from './rows/throughput.ts'
 const rows: Readonly<Record<string, (run: Run) => Promise<void>>> = {
   throughput,
   sharedPrefix,
+  layouts,
   arrivals,
   overhead,
   footprint,
