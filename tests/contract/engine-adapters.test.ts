@@ -41,8 +41,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-function open(adapters: readonly NamedAdapter[], file = basePath): Engine {
-  const options = { ...defaultValues(engineOptions), slots: 6, ctx: 6 * 512 }
+function open(adapters: readonly NamedAdapter[], file = basePath, kvLayout: 'streams' | 'unified' = 'streams'): Engine {
+  const options = { ...defaultValues(engineOptions), slots: 6, ctx: 6 * 512, kvLayout }
   const opened = createEmbeddedEngine({ path: file, name: 'base', adapters }, options)
   engines.push(opened)
   return opened
@@ -103,16 +103,19 @@ describe('LoRA adapters of the embedded engine', { timeout: 120_000 }, () => {
     }
   })
 
-  it('run beside each other and the base, and take no prefix from one another', async () => {
-    const prompt = createPrompt(20, 120)
-    const models = ['base', 'one', 'other', 'base', 'one', 'other']
-    const shared = open(both())
-    const together = await Promise.all(models.map((model) => generate(shared, model, prompt)))
-    expect(together.map(cachedOf)).toEqual([0, 0, 0, 119, 119, 119])
-    for (const [at, model] of models.entries()) {
-      expectSame(together[at] ?? [], await generate(engine, model, prompt), 0.01)
-    }
-  })
+  it.each(['streams', 'unified'] as const)(
+    'run beside each other and the base in KV layout %s, and take no prefix from one another',
+    async (kvLayout) => {
+      const prompt = createPrompt(20, 120)
+      const models = ['base', 'one', 'other', 'base', 'one', 'other']
+      const shared = open(both(), basePath, kvLayout)
+      const together = await Promise.all(models.map((model) => generate(shared, model, prompt)))
+      expect(together.map(cachedOf)).toEqual([0, 0, 0, 119, 119, 119])
+      for (const [at, model] of models.entries()) {
+        expectSame(together[at] ?? [], await generate(engine, model, prompt), 0.01)
+      }
+    },
+  )
 
   it('change embeddings too', async () => {
     const embed = async (model: string) => {
