@@ -298,7 +298,10 @@ export class EmbeddedEngine implements Engine {
     this.#cancelIdleUnload?.()
     const call = (this.#keys += 1)
     const reply = Promise.withResolvers<CallValue>()
-    const abort = () => reply.reject(cancelled(signal))
+    const abort = () => {
+      reply.reject(cancelled(signal))
+      this.#process.send({ type: 'cancel', key: call })
+    }
     this.#calls.set(call, reply)
     signal.addEventListener('abort', abort, { once: true })
     this.#watch.heard()

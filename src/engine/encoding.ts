@@ -11,8 +11,21 @@ import { checkToken } from './token-check.ts'
 
 export type EncodingCall = Extract<ToChild, { type: 'embed' | 'rank' }>
 
-/** Vectors and ranks of texts, from a context that is created when the first are asked for. */
+/** A call whose inputs are computed batch by batch. */
+interface PendingCall {
+  readonly call: number
+  readonly adapter: number
+  readonly sequences: readonly Int32Array[]
+  readonly vectors: Float32Array[]
+  finish(vectors: readonly Float32Array[]): EmbeddingReply | RankReply
+}
+
+/**
+ * Vectors and ranks of texts, from a context that is created when the first are asked for. Calls wait in order; each
+ * `advance` computes one batch, so that a step of the generating loop can come in between.
+ */
 export class Encoding {
+  readonly #pending: PendingCall[] = []
   readonly #model: LlamaModel
   readonly #vocabulary: LlamaVocabulary
   readonly #purpose: ModelPurpose
@@ -40,18 +53,43 @@ export class Encoding {
     return this.#context().maxTokens
   }
 
-  /** The answer to a call, or why it failed. */
-  answer(message: EncodingCall): FromChild {
-    const { call } = message
+  get busy(): boolean {
+    return this.#pending.length > 0
+  }
+
+  /** Takes a call in. Returns the answer of one that cannot be computed. */
+  begin(message: EncodingCall): FromChild | undefined {
     try {
-      return { type: 'reply', call, value: message.type === 'embed' ? this.#embed(message) : this.#rank(message) }
+      this.#pending.push(message.type === 'embed' ? this.#embed(message) : this.#rank(message))
+      return undefined
     } catch (error) {
-      const { code, message: text, details } = toTokenmillError(error)
-      return { type: 'replyFailed', call, code: code === 'internal' ? 'engine_failed' : code, message: text, details }
+      return failed(message.call, error)
     }
   }
 
-  #embed({ inputs, adapter }: Extract<EncodingCall, { type: 'embed' }>): EmbeddingReply {
+  /** Computes a batch of the oldest call, of at most so many tokens or one input. Returns the call's answer with its last. */
+  advance(mostTokens: number): FromChild | undefined {
+    const [oldest] = this.#pending
+    if (oldest === undefined) return undefined
+    const { call, adapter, sequences, vectors } = oldest
+    try {
+      vectors.push(...this.#context().compute(sequences.slice(vectors.length), adapter, mostTokens))
+      if (vectors.length < sequences.length) return undefined
+      this.#pending.shift()
+      return { type: 'reply', call, value: oldest.finish(vectors) }
+    } catch (error) {
+      this.#pending.shift()
+      return failed(call, error)
+    }
+  }
+
+  /** Forgets the call, if it waits here. */
+  cancel(call: number): void {
+    const at = this.#pending.findIndex((pending) => pending.call === call)
+    if (at >= 0) this.#pending.splice(at, 1)
+  }
+
+  #embed({ call, inputs, adapter }: Extract<EncodingCall, { type: 'embed' }>): PendingCall {
     const sequences = inputs.map((input, at) => {
       if (typeof input !== 'string') {
         for (const token of input) checkToken(token, this.#model.facts.vocabularySize)
@@ -60,14 +98,16 @@ export class Encoding {
       checkEncodedInput(tokens.length, this.maxTokens, `input[${at}]`)
       return tokens
     })
-    return { vectors: this.#context().compute(sequences, adapter).map(normalised), tokens: lengthOf(sequences) }
+    const tokens = lengthOf(sequences)
+    const finish = (vectors: readonly Float32Array[]) => ({ vectors: vectors.map(normalised), tokens })
+    return { call, adapter, sequences, vectors: [], finish }
   }
 
   /**
    * The head of a cross-encoder has one class, whose logit becomes a probability by the logistic function; that of
    * Qwen3's rerankers has the classes yes and no, and libllama has taken their softmax already.
    */
-  #rank({ query, documents, adapter }: Extract<EncodingCall, { type: 'rank' }>): RankReply {
+  #rank({ call, query, documents, adapter }: Extract<EncodingCall, { type: 'rank' }>): PendingCall {
     this.#rankPrompt ??= createRankPrompt(this.#vocabulary, rankTemplateOf(this.#model))
     const prompt = this.#rankPrompt
     const sequences = documents.map((document, at) => {
@@ -75,23 +115,29 @@ export class Encoding {
       checkEncodedInput(tokens.length, this.maxTokens, `documents[${at}]`)
       return tokens
     })
-    const scores = this.#context()
-      .compute(sequences, adapter)
-      .map((classes) => {
-        const [first = Number.NaN] = classes
-        if (classes.length > 2) {
-          const text = `This model sorts texts into ${classes.length} classes; it does not rank documents. Choose a reranker.`
-          throw new TokenmillError('unsupported', text, { param: 'model' })
-        }
-        return classes.length === 2 ? first : 1 / (1 + Math.exp(-first))
-      })
-    return { scores, tokens: lengthOf(sequences) }
+    const tokens = lengthOf(sequences)
+    const finish = (vectors: readonly Float32Array[]) => ({ scores: vectors.map(scoreOf), tokens })
+    return { call, adapter, sequences, vectors: [], finish }
   }
 
   #context(): LlamaEmbedder {
     this.#embedder ??= new LlamaEmbedder(this.#model, this.#purpose, this.#spec, this.#adapters)
     return this.#embedder
   }
+}
+
+function scoreOf(classes: Float32Array): number {
+  const [first = Number.NaN] = classes
+  if (classes.length > 2) {
+    const text = `This model sorts texts into ${classes.length} classes; it does not rank documents. Choose a reranker.`
+    throw new TokenmillError('unsupported', text, { param: 'model' })
+  }
+  return classes.length === 2 ? first : 1 / (1 + Math.exp(-first))
+}
+
+function failed(call: number, error: unknown): FromChild {
+  const { code, message, details } = toTokenmillError(error)
+  return { type: 'replyFailed', call, code: code === 'internal' ? 'engine_failed' : code, message, details }
 }
 
 function lengthOf(sequences: readonly Int32Array[]): number {

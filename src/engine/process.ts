@@ -37,8 +37,7 @@ function turn(): void {
   turning = true
   setImmediate(() => {
     turning = false
-    const message = serving?.step()
-    if (message !== undefined) send(message)
+    for (const message of serving?.step() ?? []) send(message)
     if (outstanding < outstandingMessages) turn()
   })
 }

@@ -17,8 +17,8 @@ export interface Serving {
   readonly busy: boolean
   /** Takes a message in; the answer to it where there is one at once. */
   receive(message: ToChild): FromChild | undefined
-  /** One step of the loop; what to tell the parent, undefined for nothing new. */
-  step(): FromChild | undefined
+  /** One step of the loop, and one batch of what is to be embedded or ranked; what to tell the parent. */
+  step(): readonly FromChild[]
 }
 
 /** Loads the model as the spec says. Throws `startup`. Blocks for as long as loading takes; `onProgress` is called meanwhile. */
@@ -47,7 +47,7 @@ interface Loaded {
   readonly threads: number
 }
 
-/** A model without a loop: calls alone, each answered at once. */
+/** A model without a loop: calls alone. */
 function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Loaded): Serving {
   return {
     model: {
@@ -58,15 +58,21 @@ function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Load
       parameters: facts.parameters,
       bytes: facts.bytes,
     },
-    busy: false,
+    get busy() {
+      return encoding.busy
+    },
     receive(message) {
-      if (message.type === 'embed' || message.type === 'rank') return encoding.answer(message)
+      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
+      if (message.type === 'cancel') {
+        encoding.cancel(message.key)
+        return undefined
+      }
       if (message.type === 'tokenize' || message.type === 'detokenize') {
         return answerCall(message, vocabulary, facts.vocabularySize)
       }
       throw new Error(`A model that generates nothing is sent '${message.type}'.`)
     },
-    step: () => undefined,
+    step: () => present(encoding.advance(Infinity)),
   }
 }
 
@@ -88,7 +94,7 @@ function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads 
       bytes: model.facts.bytes,
     },
     get busy() {
-      return loop.busy || rejections.length > 0
+      return loop.busy || rejections.length > 0 || encoding.busy
     },
     receive(message) {
       if (message.type === 'submit') {
@@ -103,22 +109,31 @@ function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads 
       }
       if (message.type === 'cancel') {
         loop.cancel(message.key)
+        encoding.cancel(message.key)
         return tell(systemClock.now())
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
-      if (message.type === 'embed' || message.type === 'rank') return encoding.answer(message)
+      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
       return answerCall(message, vocabulary, backend.shape.vocabulary)
     },
     step() {
+      const generates = loop.busy || rejections.length > 0
       const beganAtMs = systemClock.now()
       const events = [...rejections.splice(0), ...(loop.busy ? loop.step() : [])]
       const nowMs = systemClock.now()
       const due = outbox.add(events, nowMs, nowMs - beganAtMs)
-      return due || !loop.decodesOnly ? tell(nowMs) : undefined
+      const told = due || (generates && !loop.decodesOnly) ? tell(nowMs) : undefined
+      return present(told, encoding.advance(loop.busy ? tokensBesideStreams : Infinity))
     },
   }
 }
 
+function present(...messages: readonly (FromChild | undefined)[]): readonly FromChild[] {
+  return messages.filter((message) => message !== undefined)
+}
+
+/** Tokens embedded or ranked between two steps of running streams: a longer input delays them more, and is not cut. */
+const tokensBesideStreams = 128
 /** Bytes under which a model runs fastest with one thread: its step is shorter than a thread's way to the next core. */
 const smallModelBytes = 32e6
 /** Cells of a slot by default: conversations of some thousand words. */

@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-embeddings-'))
   const modelPath = path.join(folder, 'tiny.gguf')
   await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 4, format: f32 })
-  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 1024, maxEmbeddingTokens: 64 }
+  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 8192, maxEmbeddingTokens: 64, streamIntervalMs: 0 }
   engine = createEmbeddedEngine({ path: modelPath, name: model }, options)
   await engine.ready(never())
 }, 60_000)
@@ -82,5 +82,37 @@ describe('embeddings of the embedded engine', () => {
     )
     expect((await embedding)?.vectors).toHaveLength(64)
     expect((await events).some((event) => event.type === 'finished')).toBe(true)
+  })
+
+  it('lets a running stream step between two batches, and forgets a call whose client has left', async () => {
+    const { collect, createRequest, until } = await import('./engine-contract.ts')
+    const reading = new AbortController()
+    let steps = 0
+    const request = createRequest({
+      model,
+      input: { kind: 'tokens', tokens: [1, 300] },
+      maxTokens: 4000,
+      ignoreEos: true,
+      logprobs: 0,
+    })
+    const counting = async function* () {
+      for await (const event of engine.generate(request, reading.signal)) {
+        if (event.type === 'text') steps += event.tokens
+        yield event
+      }
+    }
+    const stream = collect(counting())
+    await until(() => steps > 0)
+    const inputs = Array.from({ length: 32 }, () => Array.from({ length: 60 }, (_, at) => 260 + at))
+    const left = new AbortController()
+    const abandoned = engine.embed?.({ id: 'left', model, inputs, dimensions: undefined }, left.signal)
+    left.abort()
+    await expect(abandoned).rejects.toMatchObject({ code: 'cancelled' })
+    const before = steps
+    expect((await embed(inputs)).vectors).toHaveLength(32)
+    // Two inputs a batch beside a stream: sixteen batches, each behind a step.
+    expect(steps - before).toBeGreaterThanOrEqual(14)
+    reading.abort()
+    await expect(stream).rejects.toMatchObject({ code: 'cancelled' })
   })
 })

@@ -48,23 +48,21 @@ export class LlamaEmbedder {
     this.#length = Number(call(llama[width], model.pointer))
   }
 
-  /** One vector for each input, which has 1 to `maxTokens` tokens. Several go into one batch. */
-  compute(inputs: readonly Int32Array[], adapter: number): Float32Array[] {
+  /**
+   * One vector for each of the first inputs: as many as go into one batch of `mostTokens`, at least one. Each has 1 to
+   * `maxTokens` tokens.
+   */
+  compute(inputs: readonly Int32Array[], adapter: number, mostTokens: number): Float32Array[] {
     this.#adapters.use(adapter)
-    const vectors: Float32Array[] = []
-    for (let first = 0; first < inputs.length;) {
-      let last = first
-      let tokens = 0
-      while (last < inputs.length && last - first < mostSequences) {
-        const next = inputs[last]?.length ?? 0
-        if (last > first && tokens + next > this.maxTokens) break
-        tokens += next
-        last += 1
-      }
-      vectors.push(...this.#computeBatch(inputs.slice(first, last)))
-      first = last
+    const most = Math.min(mostTokens, this.maxTokens)
+    let count = 0
+    let tokens = 0
+    for (const { length } of inputs.slice(0, mostSequences)) {
+      if (count > 0 && tokens + length > most) break
+      tokens += length
+      count += 1
     }
-    return vectors
+    return this.#computeBatch(inputs.slice(0, count))
   }
 
   free(): void {
