@@ -154,7 +154,8 @@ export type LoopEvent =
       readonly key: number
       readonly index: number
       readonly reason: 'stop' | 'length'
-      readonly stopReason: string | number | undefined
+      /** The stop text that ended it. */
+      readonly stopReason: string | undefined
       /** The request's last continuation: nothing follows. */
       readonly last: boolean
     }

@@ -227,7 +227,7 @@ export class StepLoop {
   #preemptNewest(): void {
     const newest = this.#running.reduce((one, other) => (other.arrival > one.arrival ? other : one))
     if (this.#running.length === 1) {
-      this.#flush(newest, 'length', undefined)
+      this.#flush(newest, 'length')
       return
     }
     this.#preemptions += 1
@@ -252,7 +252,7 @@ export class StepLoop {
       if (!this.#groups.has(sequence.group.job.key)) continue
       // Who scores a prompt wants no token after it.
       if (sequence.group.job.maxTokens === 0) {
-        this.#flush(sequence, 'length', undefined)
+        this.#flush(sequence, 'length')
         continue
       }
       const token = this.#draw(sequence, plan.sampleRow)
@@ -312,7 +312,7 @@ export class StepLoop {
     sequence.heldTokens += 1
     if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
     const ends = this.#vocabulary.isEndOfGeneration(token)
-    if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop', token)
+    if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop')
     if (!ends) {
       const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
       const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }))
@@ -320,14 +320,14 @@ export class StepLoop {
       if (stop !== undefined) return this.#finish(sequence, 'stop', stop)
     }
     const full = sequence.length >= this.#backend.shape.sequenceCells
-    if (full || sequence.generated >= (job.maxTokens ?? Infinity)) this.#flush(sequence, 'length', undefined)
+    if (full || sequence.generated >= (job.maxTokens ?? Infinity)) this.#flush(sequence, 'length')
   }
 
   /** Ends a sequence after letting out what was held back: half characters, and what might have become a stop text. */
-  #flush(sequence: Sequence, reason: 'stop' | 'length', stopReason: number | undefined): void {
+  #flush(sequence: Sequence, reason: 'stop' | 'length'): void {
     const { text, stop } = sequence.matcher.push(sequence.decoder.decode())
     this.#tell(sequence, stop === undefined ? text + sequence.matcher.flush() : text)
-    this.#finish(sequence, stop === undefined ? reason : 'stop', stop ?? stopReason)
+    this.#finish(sequence, stop === undefined ? reason : 'stop', stop)
   }
 
   #tell(sequence: Sequence, text: string): void {
@@ -343,7 +343,7 @@ export class StepLoop {
     return { type: 'output', key: group.job.key, index, text, tokens, logprobs: wanted }
   }
 
-  #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | number | undefined): void {
+  #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | undefined): void {
     const { group, index } = sequence
     if (!group.prefilled) this.#announcePrefill(sequence)
     // Tokens without text of their own (an end-of-generation token, a swallowed stop text) are still counted.

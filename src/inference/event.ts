@@ -57,7 +57,7 @@ export interface FinishedEvent {
   readonly type: 'finished'
   readonly index: number
   readonly reason: FinishReason
-  /** The stop text, or the id of the token, that ended it; undefined where neither did. */
+  /** The stop text, or the id of the stop token, that the request named and that ended it; undefined for every other end. */
   readonly stopReason?: string | number
 }
 
