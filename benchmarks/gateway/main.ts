@@ -52,14 +52,15 @@ function note(measure: string, contender: Contender, value: number): void {
   row.set(contender.name, [...(row.get(contender.name) ?? []), value])
 }
 
-async function startTokenmill(upstreamUrl: string): Promise<Contender> {
+/** `nodeFlags` as an operator would set them by NODE_OPTIONS. */
+async function startTokenmill(name: string, upstreamUrl: string, nodeFlags: readonly string[]): Promise<Contender> {
   const config = path.join(folder, 'gateway.yaml')
   writeFileSync(
     config,
     `models: [{name: chat, endpoints: [{url: "${upstreamUrl}", engine: vllm, model: org/model}]}]\napiKeys: [{name: bench, hash: "${hashKey(key)}"}]\n`,
   )
-  const mill = await startProgram('tokenmill', [cli, 'serve', '--config', config, '--port', '0'])
-  return connect('tokenmill', mill, { authorization: `Bearer ${key}` })
+  const mill = await startProgram(name, [...nodeFlags, cli, 'serve', '--config', config, '--port', '0'])
+  return connect(name, mill, { authorization: `Bearer ${key}` })
 }
 
 async function compare(contenders: readonly Contender[]): Promise<void> {
@@ -71,10 +72,17 @@ async function compare(contenders: readonly Contender[]): Promise<void> {
   const paced = body({ messages: message(200), max_tokens: 100, seed: 20, stream: true })
   const brief = body({ messages: message(200), max_tokens: 2, stream: true })
   const long = body({ max_tokens: 64, messages: message(100_000) })
+  /** A rival may lack streaming, or a part of it: its rows stay empty then. */
+  const streaming = new Set<Contender>()
   for (const contender of contenders) {
     await load(contender, short, requests, 16)
-    await load(contender, fast, streams, 16)
     await load(contender, long, 100, 8)
+    try {
+      await load(contender, fast, streams, 16)
+      streaming.add(contender)
+    } catch (error) {
+      console.log(`${contender.name} does not stream here: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
@@ -82,23 +90,24 @@ async function compare(contenders: readonly Contender[]): Promise<void> {
         note(measure, contender, await cpuOf(contender, units, work))
       const few = Math.ceil(requests / 3)
       await cpu('CPU a request, µs', requests, () => load(contender, short, requests, 16))
-      await cpu('CPU an event, µs', streams * tokens, () => load(contender, fast, streams, 16))
       await cpu('CPU a request of 100 kB, µs', few, () => load(contender, long, few, 8))
       const quiet = (await load(contender, short, few, 2)).map(({ totalMs }) => totalMs)
       note('latency p50, ms', contender, median(quiet))
       note('latency p99, ms', contender, quantile(quiet, 0.99))
+      if (!streaming.has(contender)) continue
+      await cpu('CPU an event, µs', streams * tokens, () => load(contender, fast, streams, 16))
       const firsts = (await load(contender, brief, few, 2)).map(({ firstMs }) => firstMs)
       note('first token p50, ms', contender, median(firsts))
       note('first token p99, ms', contender, quantile(firsts, 0.99))
     }
   }
   const count = Number(values.paced)
-  for (const contender of contenders) {
+  for (const contender of contenders) note('resident memory, MB', contender, residentBytes(contender.child.pid) / 1e6)
+  for (const contender of streaming) {
     const gaps = (await load(contender, paced, count, count)).map(({ gapMs }) => gapMs)
     const stalled = (gaps.filter((gapMs) => gapMs > 50).length / count) * 100
     note(`${count} paced streams: with a gap over 50 ms, %`, contender, stalled)
     note(`${count} paced streams: longest gap p50, ms`, contender, median(gaps))
-    note('resident memory, MB', contender, residentBytes(contender.child.pid) / 1e6)
   }
   const [base, ...others] = contenders
   if (base === undefined) return
@@ -108,7 +117,7 @@ async function compare(contenders: readonly Contender[]): Promise<void> {
     const own = median(row.get(base.name) ?? [])
     const cells = others.flatMap(({ name }) => {
       const value = median(row.get(name) ?? [])
-      return [value.toFixed(2), (value / own).toFixed(2)]
+      return Number.isNaN(value) ? ['–', '–'] : [value.toFixed(2), (value / own).toFixed(2)]
     })
     console.log(`| ${measure} | ${own.toFixed(2)} | ${cells.join(' | ')} |`)
   }
@@ -118,12 +127,14 @@ try {
   if (values.feed) await measureLoadFeed(folder, 30)
   else {
     const upstream = await startProgram('upstream', [path.join(here, 'upstream.ts')])
-    const mill = await startTokenmill(upstream.url)
+    const mill = await startTokenmill('tokenmill', upstream.url, [])
     const contenders = [mill]
     try {
       if (values.soak === undefined) {
         const bare = await startProgram('bare proxy', [path.join(here, 'bare-proxy.ts'), upstream.url])
         contenders.unshift(connect('bare proxy', bare, {}))
+        const young = ['--max-semi-space-size=8']
+        contenders.push(await startTokenmill(`tokenmill ${young.join(' ')}`, upstream.url, young))
         if (values.rivals) contenders.push(...(await startRivals(folder, upstream.url)))
         await compare(contenders)
       } else {

@@ -41,6 +41,9 @@ async function startPortkey(_folder: string, upstreamUrl: string): Promise<Conte
   return connect('Portkey', started, headers)
 }
 
+/** It does not start without one; it is checked as ours is. */
+const masterKey = 'sk-bench-4f1c2a90d7e84b6395aa'
+
 async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Contender> {
   const home = path.join(cache, 'litellm')
   const program = path.join(home, 'bin/litellm')
@@ -51,11 +54,13 @@ async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Conten
   const config = path.join(folder, 'litellm.yaml')
   writeFileSync(
     config,
-    `model_list: [{model_name: chat, litellm_params: {model: openai/org/model, api_base: "${upstreamUrl}/v1", api_key: x}}]\n`,
+    `model_list: [{model_name: chat, litellm_params: {model: openai/org/model, api_base: "${upstreamUrl}/v1", api_key: x}}]\n` +
+      `general_settings: {master_key: ${masterKey}}\n`,
   )
   const port = await freePort()
   const parameters = [program, '--config', config, '--port', String(port), '--host', '127.0.0.1', '--num_workers', '1']
-  return connect('LiteLLM', await startListening('LiteLLM', parameters, port, path.join(home, 'bin/python')), {})
+  const started = await startListening('LiteLLM', parameters, port, path.join(home, 'bin/python'))
+  return connect('LiteLLM', started, { authorization: `Bearer ${masterKey}` })
 }
 
 /** Starts a program that prints no address; waits until its port answers. */

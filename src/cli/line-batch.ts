@@ -4,9 +4,12 @@ export interface LineSink {
   readonly isTTY?: boolean | undefined
 }
 
+/** Longest time that a line waits for others: shorter than anybody who reads along can see. */
+const maxWaitMs = 10
+
 /**
- * Gathers the lines of one turn of the event loop into one write: a busy server ends several requests a turn, and a
- * write to a pipe costs more than all else about its access line. Nothing waits for longer than the turn.
+ * Gathers the lines of ten milliseconds into one write. A write to a pipe wakes whoever reads it, which costs more than
+ * all else about an access line. Whoever owns it flushes at the end of the process.
  */
 export class LineBatch implements LineSink {
   readonly isTTY: boolean
@@ -19,11 +22,11 @@ export class LineBatch implements LineSink {
   }
 
   write(line: string): void {
-    if (this.#lines === '') setImmediate(() => this.flush())
+    if (this.#lines === '') setTimeout(() => this.flush(), maxWaitMs).unref()
     this.#lines += line
   }
 
-  /** Writes what is there: at the end, when no other turn may come. */
+  /** Writes what is there. */
   flush(): void {
     const lines = this.#lines
     this.#lines = ''

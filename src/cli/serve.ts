@@ -60,6 +60,7 @@ export const serve = defineCommand({
     const engines = createEmbeddedEngines(models, values.servedModelName, values, adapters)
     const config = file === undefined ? {} : { config: file.loaded }
     const log = new LineBatch(io.stderr)
+    process.once('exit', () => log.flush())
     const server = await startServer({ ...values, apiKey }, { engines, logTarget: log, ...config })
     const stopWatching = file?.watch(server) ?? (() => undefined)
 

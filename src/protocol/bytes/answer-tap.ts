@@ -48,7 +48,11 @@ export class AnswerTap {
 
   /** The whole answer for the client. Throws `upstream_failed` where it is no JSON object (HTML, or cut short). */
   end(): Buffer {
-    const bytes = Buffer.concat(this.#pieces)
+    const [only] = this.#pieces
+    const bytes =
+      only !== undefined && this.#pieces.length === 1
+        ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+        : Buffer.concat(this.#pieces)
     this.#pieces = []
     const scan = new ObjectScanner(answerKeys, answerKeyBytes)
     if (!scan.scan(bytes) || !isBlank(bytes, scan.after)) {
