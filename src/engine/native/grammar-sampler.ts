@@ -26,6 +26,8 @@ const fewGroups = 4
  *   2. Else (inside a string), the likeliest that begin so are tried, until those that fit outweigh what was not tried.
  *   3. Else the likeliest of all that begin so, whatever their share; else those of one byte.
  *
+ * Where few tokens fitted last, their small set is looked for first: a free draw would cost more than it.
+ *
  * Both the grammar and the draw then accept the token; accepting one that the grammar forbids would end the process, so
  * it is tested first.
  *
@@ -42,6 +44,8 @@ export class GrammarSampler implements Sampler {
   readonly #watch: TriggerWatch | undefined
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   #binding: boolean
+  /** The last free draw was forbidden where few tokens fit: as likely as not the next one would be. */
+  #expectsRefusal = false
 
   /** Owns the draw from here on. Throws GrammarError, with it freed, for a grammar that is none. */
   constructor(place: SamplerPlace, draw: RowDraw, spec: GrammarSpec) {
@@ -74,7 +78,8 @@ export class GrammarSampler implements Sampler {
 
   #sampleBound(row: number): number {
     const logits = this.#draw.take(row)
-    let token = this.#draw.draw()
+    let token = this.#expectsRefusal ? this.#drawAmongFew(logits) : undefined
+    token ??= this.#draw.draw()
     if (!this.#allows(token)) {
       token = this.#redraw(logits)
       if (!this.#allows(token))
@@ -85,10 +90,20 @@ export class GrammarSampler implements Sampler {
     return token
   }
 
+  /** The draw among all that fit, without a free one before it; undefined where many may fit. Equal in distribution. */
+  #drawAmongFew(logits: Float32Array): number | undefined {
+    const possible = this.#possible(this.#nextBytes(this.#grammar))
+    this.#expectsRefusal = possible.length <= mostTried
+    if (!this.#expectsRefusal) return undefined
+    const size = this.#keepFitting(this.#put(possible, logits, mostTried))
+    return size === 0 ? undefined : this.#draw.drawAmong(size)
+  }
+
   /** The row of these logits is taken. */
   #redraw(logits: Float32Array): number {
     const bytes = this.#nextBytes(this.#grammar)
     const possible = this.#possible(bytes)
+    this.#expectsRefusal = possible.length <= mostTried
     let size = possible.length > mostTried ? this.#keepLikeliest(bytes) : 0
     if (size === 0) size = this.#keepFitting(this.#put(possible, logits, mostTried))
     if (size === 0 && possible.length > mostTried) {
