@@ -5,6 +5,7 @@ import type { ChatInput, GenerationRequest } from '../../src/inference/index.ts'
 import { TritonEngine, upstreamOptions, type TritonSettings } from '../../src/upstream/index.ts'
 import { parseConfig } from '../../src/config/index.ts'
 import { startTestServer } from '../scripted/server.ts'
+import { chatFrame, startUpstream } from '../scripted/upstream.ts'
 import { Authority } from '../support/certificates.ts'
 import { startTriton, tritonUnfit, type TestTriton } from '../triton/server.ts'
 import {
@@ -289,6 +290,35 @@ function describeTriton(): void {
       ),
     )
     await server.close(AbortSignal.abort())
+  })
+
+  it('stands beside engines of other kinds: goes on with a chat where one of them died, and is put in by a new file', async () => {
+    const dying = await startUpstream((response) => {
+      const said = ['one ', 'two '].map((content) => chatFrame({ content })).join('')
+      response.write(chatFrame({ role: 'assistant', content: '' }) + said, () => response.socket?.destroy())
+    })
+    const source = JSON.stringify(settings({}).chatTemplate)
+    const other = `{url: ${JSON.stringify(triton.grpcUrl)}, model: ensemble, chatTemplate: ${source}}`
+    const file = (endpoints: string) =>
+      parseConfig(`models: [{name: chat, placement: round-robin, endpoints: [${endpoints}]}]`, 'tokenmill.yaml', {})
+    const server = await startTestServer([], {}, file(`{url: "${dying.url}"}`))
+    await server.reconfigure(file(`{url: "${dying.url}"}, ${other}`))
+    const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'unused', maxRetries: 0 })
+    const messages = [{ role: 'user' as const, content: 'Grind.' }]
+    const texts: string[] = []
+    for (let round = 0; round < 2; round += 1) {
+      const stream = await client.chat.completions.create({ model: 'chat', messages, max_tokens: 8, stream: true })
+      let text = ''
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+      texts.push(text)
+    }
+    const continued = texts.find((text) => text.startsWith('one two '))
+    const own = texts.find((text) => !text.startsWith('one '))
+    expect(continued?.trim().split(/\s+/)).toHaveLength(8)
+    expect(own?.trim().split(' ')).toHaveLength(8)
+    expect(dying.requests).toHaveLength(1)
+    await server.close(AbortSignal.abort())
+    await dying.close()
   })
 
   it('speaks gRPC over TLS, with certificates both ways, and says what is wrong with one', async () => {

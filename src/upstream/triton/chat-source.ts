@@ -6,7 +6,7 @@ import type { ChatFormatSource } from '../../model/index.ts'
  * tokens as text or as objects), or the Jinja text itself. Throws `startup` for JSON without a template.
  */
 export function readChatSource(text: string): ChatFormatSource {
-  if (!text.trimStart().startsWith('{"') && !/^\s*\{\s*"/.test(text)) {
+  if (!/^\s*\{\s*"/.test(text)) {
     return { chatTemplate: text, bosToken: undefined, eosToken: undefined }
   }
   const config = parse(text)
