@@ -117,8 +117,8 @@ describe("TensorRT-LLM's LLM API", () => {
     const sampling = { ...request.sampling, temperature: 0 }
     const names = dialectOf(model)
       .encode(askFor(model, { sampling }))
-      .map(({ name, values }) => [name, ...values])
-    expect(names).toContainEqual(['sampling_param_top_k', 1])
+      .map(({ name, values }) => [name, values])
+    expect(names).toContainEqual(['sampling_param_top_k', [1]])
     expect(names.map(([name]) => name)).not.toContain('sampling_param_temperature')
   })
 })
