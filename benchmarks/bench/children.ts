@@ -1,10 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
 export const repository = path.resolve(import.meta.dirname, '../..')
 
+export interface MockProcess {
+  readonly url: string
+  /** CPU time so far, seconds; undefined where the system does not tell. */
+  cpuS(): number | undefined
+  close(): Promise<void>
+}
+
 /** A mock in a process of its own, as its users run it. */
-export async function startMockProcess(args: readonly string[]): Promise<{ url: string; close: () => Promise<void> }> {
+export async function startMockProcess(args: readonly string[]): Promise<MockProcess> {
   const child = spawn(process.execPath, ['src/cli/main.ts', 'mock', '--port', '0', ...args], {
     cwd: repository,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -16,7 +24,19 @@ export async function startMockProcess(args: readonly string[]): Promise<{ url: 
     })
     child.once('exit', (code) => reject(new Error(`The mock ended with exit code ${code}.`)))
   })
-  return { url, close: () => stop(child) }
+  return { url, cpuS: () => cpuSecondsOf(child.pid ?? 0), close: () => stop(child) }
+}
+
+/** User and system time of Linux's /proc/PID/stat (fields 14 and 15), in ticks of 10 ms. */
+function cpuSecondsOf(pid: number): number | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return undefined
+  }
 }
 
 function stop(child: ChildProcess): Promise<void> {

@@ -4,11 +4,12 @@
  * mean wait is known. Prints each figure beside what is asked of it.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { quantileOf } from '../../src/workload/index.ts'
 import { runBenchCommand, startMockProcess, type Finished } from './children.ts'
-import { provideRival, runAiperf, runGuidellm, type RivalResult } from './rivals.ts'
+import { provideRival, rivalVersion, runAiperf, runGuidellm, type RivalLoad } from './rivals.ts'
 
 const { values } = parseArgs({
   options: {
@@ -180,9 +181,11 @@ async function capacity(): Promise<void> {
     report('capacity: events/s at 1,000 streams', rate.toFixed(0), 'about 20,000 (1,000 × 1/50 ms)', rate > 19_000)
     for (const key of ['sendLagMsP99', 'receiveLagMsP99', 'loopDelayMsP99'])
       report(`capacity: ${key}`, `${(client[key] ?? 0).toFixed(2)} ms`, 'under 5 ms', (client[key] ?? Infinity) < 5)
+    const reads = Math.max(1, client['reads'] ?? 1)
+    const mockCpu = mock.cpuS()
     report(
-      'capacity: client CPU per event',
-      `${((1000 * (client['cpuMs'] ?? 0)) / Math.max(1, client['reads'] ?? 1)).toFixed(1)} µs`,
+      'capacity: CPU per event',
+      `load thread ${((1000 * (client['cpuMs'] ?? 0)) / reads).toFixed(1)} µs, whole client ${((1e6 * finished.cpuS) / reads).toFixed(1)} µs, mock ${mockCpu === undefined ? 'unknown' : `${((1e6 * mockCpu) / reads).toFixed(1)} µs`}`,
       '',
       undefined,
     )
@@ -191,81 +194,86 @@ async function capacity(): Promise<void> {
   }
 }
 
+interface Compared {
+  readonly ttftMs: number
+  readonly tpotMs: number
+  readonly cpuS: number
+}
+
+/** Ours with the load that the rivals get. */
+async function runOurs(load: RivalLoad): Promise<Compared> {
+  const args = ['--concurrency', String(load.users), '--requests', String(load.requests), '--warmup', '0']
+  const lengths = ['--prompt', String(load.promptTokens), '--output', String(load.outputTokens)]
+  const finished = await runBenchCommand([load.url, ...args, ...lengths, '--json', json])
+  const { summary } = readResult(finished)
+  // Rivals count from the actual send.
+  return { ttftMs: summary['serviceTtftMsP50'] ?? 0, tpotMs: summary['tpotMsP50'] ?? 0, cpuS: finished.cpuS }
+}
+
+async function runRival(name: 'aiperf' | 'guidellm', load: RivalLoad): Promise<Compared | undefined> {
+  const log = (line: string): void => console.error(line)
+  const program = await provideRival(name, log)
+  if (program === undefined) return undefined
+  const result = await (name === 'aiperf' ? runAiperf : runGuidellm)(program, load, log)
+  return result === undefined ? undefined : { ttftMs: result.ttftMsP50, tpotMs: result.tpotMsP50, cpuS: result.cpuS }
+}
+
+/**
+ * The same load by each tool, each time on a mock that has just started: its n-th request gets the same times. Two
+ * sizes tell what an event costs apart from what the start of a process costs.
+ */
 async function rivals(): Promise<void> {
-  const load = { users: 64, requests: values.quick ? 192 : 640, promptTokens: 128, outputTokens: 64 }
-  const events = load.requests * load.outputTokens
-  const mock = await startMockProcess([
+  const few = values.quick ? 128 : 320
+  const many = 5 * few
+  const base = { users: 64, promptTokens: 128, outputTokens: 64 }
+  const times = [
     '--ttft',
     'lognormal:150ms,0.3',
     '--itl',
     'gamma:20ms,0.3',
     '--cache-blocks',
     '0',
-  ])
-  try {
-    const finished = await runBenchCommand([
-      mock.url,
-      '--concurrency',
-      '64',
-      '--requests',
-      String(load.requests),
-      '--prompt',
-      '128',
-      '--output',
-      '64',
-      '--warmup',
-      '0',
-      '--json',
-      json,
-    ])
-    const { summary } = readResult(finished)
-    const ours = {
-      ttft: summary['serviceTtftMsP50'] ?? 0,
-      tpot: summary['tpotMsP50'] ?? 0,
-      cpu: (1e6 * finished.cpuS) / events,
+    '--max-records',
+    '0',
+  ]
+  let ours: (Compared & { readonly eventUs: number }) | undefined
+  for (const name of ['ours', 'aiperf', 'guidellm'] as const) {
+    const results: (Compared | undefined)[] = []
+    for (const requests of [few, many]) {
+      const mock = await startMockProcess(times)
+      const load = { ...base, requests, url: mock.url }
+      try {
+        results.push(await (name === 'ours' ? runOurs(load) : runRival(name, load)))
+      } finally {
+        await mock.close()
+      }
     }
+    const [small, large] = results
+    if (small === undefined || large === undefined) {
+      report(name, 'not measured', '', undefined)
+      continue
+    }
+    const eventUs = (1e6 * (large.cpuS - small.cpuS)) / ((many - few) * base.outputTokens)
+    const wholeUs = (1e6 * large.cpuS) / (many * base.outputTokens)
+    const title = name === 'ours' ? 'ours' : `${name} ${rivalVersion(name)}`
+    const beside =
+      ours === undefined
+        ? ''
+        : ` (${(eventUs / ours.eventUs).toFixed(1)} and ${(large.cpuS / ours.cpuS).toFixed(1)} × ours)`
     report(
-      'ours, whole process',
-      `TTFT p50 ${ours.ttft.toFixed(1)} ms, TPOT p50 ${ours.tpot.toFixed(2)} ms, ${ours.cpu.toFixed(0)} µs CPU an event`,
+      `${title}: CPU an event`,
+      `${eventUs.toFixed(1)} µs, ${wholeUs.toFixed(0)} µs with the start of the process over ${many * base.outputTokens} events${beside}`,
       '',
       undefined,
     )
-    for (const [name, run] of [
-      ['aiperf', runAiperf],
-      ['guidellm', runGuidellm],
-    ] as const) {
-      const program = await provideRival(name, (line) => console.error(line))
-      const result: RivalResult | undefined =
-        program === undefined
-          ? undefined
-          : await run(program, { ...load, url: mock.url }, (line) => console.error(line))
-      if (result === undefined) {
-        report(name, 'not measured', '', undefined)
-        continue
+    report(`${title}: p50`, `TTFT ${large.ttftMs.toFixed(1)} ms, TPOT ${large.tpotMs.toFixed(2)} ms`, '', undefined)
+    if (name === 'ours') ours = { ...large, eventUs }
+    else if (ours !== undefined) {
+      for (const key of ['ttftMs', 'tpotMs'] as const) {
+        const ratio = ours[key] / large[key]
+        report(`ours / ${name}, ${key} p50`, ratio.toFixed(3), 'within 3 %', Math.abs(ratio - 1) <= 0.03)
       }
-      const cpu = (1e6 * result.cpuS) / events
-      report(
-        `${result.name} ${result.version}, whole process`,
-        `TTFT p50 ${result.ttftMsP50.toFixed(1)} ms, TPOT p50 ${result.tpotMsP50.toFixed(2)} ms, ${cpu.toFixed(0)} µs CPU an event (${(cpu / ours.cpu).toFixed(1)} × ours)`,
-        '',
-        undefined,
-      )
-      const near = (a: number, b: number): boolean => Math.abs(a / b - 1) <= 0.03
-      report(
-        `ours / ${result.name}, TTFT p50`,
-        (ours.ttft / result.ttftMsP50).toFixed(3),
-        'within 3 %',
-        near(ours.ttft, result.ttftMsP50),
-      )
-      report(
-        `ours / ${result.name}, TPOT p50`,
-        (ours.tpot / result.tpotMsP50).toFixed(3),
-        'within 3 %',
-        near(ours.tpot, result.tpotMsP50),
-      )
     }
-  } finally {
-    await mock.close()
   }
 }
 
@@ -282,7 +290,7 @@ async function memory(): Promise<void> {
   ])
   try {
     const peaks: number[] = []
-    for (const requests of values.quick ? [500, 5000] : [2000, 20_000]) {
+    for (const requests of values.quick ? [1000, 10_000] : [10_000, 100_000]) {
       const finished = await runBenchCommand([
         mock.url,
         '--concurrency',
@@ -300,10 +308,10 @@ async function memory(): Promise<void> {
     }
     const [few = 0, many = 0] = peaks
     report(
-      'memory: peak with ten times the requests',
-      `${few.toFixed(0)} → ${many.toFixed(0)} MiB`,
-      'no growth with requests (collector slack aside)',
-      many < 1.5 * few,
+      `memory: peak with ${values.quick ? '1,000 and 10,000' : '10,000 and 100,000'} requests`,
+      `${few.toFixed(0)} and ${many.toFixed(0)} MiB`,
+      'no growth with requests: within a fifth, the collector’s slack',
+      many < 1.2 * few,
     )
   } finally {
     await mock.close()
@@ -345,6 +353,7 @@ async function queue(): Promise<void> {
   }
 }
 
+console.log(`${availableParallelism()} cores, load average ${loadavg()[0]?.toFixed(2)} at the start`)
 const parts = { accuracy, capacity, rivals, memory, queue }
 for (const [name, run] of Object.entries(parts))
   if (values.only === undefined || values.only.includes(name)) await run()

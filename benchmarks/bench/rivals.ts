@@ -5,9 +5,7 @@ import { runTimed, type Finished } from './children.ts'
 
 const cacheFolder = path.resolve(import.meta.dirname, '../.cache/load-generators')
 
-export interface RivalResult {
-  readonly name: string
-  readonly version: string
+interface RivalResult {
   readonly cpuS: number
   readonly ttftMsP50: number
   readonly tpotMsP50: number
@@ -59,7 +57,9 @@ export function writeTokenizer(): string {
   return folder
 }
 
+/** Everything they need is here: nothing is to be looked up. AIPerf takes a local tokenizer only where it thinks itself online. */
 const offline = { HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1', HF_DATASETS_OFFLINE: '1' }
+const quiet = { HF_HUB_DISABLE_TELEMETRY: '1', DO_NOT_TRACK: '1' }
 
 export async function runAiperf(
   program: string,
@@ -83,32 +83,35 @@ export async function runAiperf(
       String(load.users),
       '--request-count',
       String(load.requests),
-      '--synthetic-input-tokens-mean',
+      // Prompts of their own, as ours: with fewer it repeats them.
+      '--num-dataset-entries',
+      String(load.requests),
+      '--isl',
       String(load.promptTokens),
-      '--synthetic-input-tokens-stddev',
+      '--isl-stddev',
       '0',
-      '--output-tokens-mean',
+      '--osl',
       String(load.outputTokens),
-      '--output-tokens-stddev',
+      '--osl-stddev',
       '0',
       '--extra-inputs',
       'ignore_eos:true',
       '--tokenizer',
       writeTokenizer(),
-      '--ui-type',
+      '--ui',
       'none',
+      '--no-server-metrics',
+      '--no-gpu-telemetry',
       '--artifact-dir',
       out,
       '--use-server-token-count',
     ],
-    offline,
+    quiet,
   )
   const file = findFile(out, /profile_export_aiperf\.json$/)
   if (file === undefined) return failed('aiperf', finished, log)
   const data = JSON.parse(readFileSync(file, 'utf8')) as Record<string, { p50?: number } | undefined>
   return {
-    name: 'AIPerf',
-    version: versionOf(program),
     cpuS: finished.cpuS,
     ttftMsP50: data['time_to_first_token']?.p50 ?? Number.NaN,
     tpotMsP50: data['inter_token_latency']?.p50 ?? Number.NaN,
@@ -126,29 +129,22 @@ export async function runGuidellm(
   const finished = await runTimed(
     [
       program,
-      'benchmark',
       'run',
-      '--target',
-      load.url.replace(/\/v1$/, ''),
-      '--model',
-      'mock',
-      '--processor',
-      writeTokenizer(),
+      '--backend',
+      `kind=openai_http,target=${load.url.replace(/\/v1$/, '')},model=mock`,
+      '--tokenizer',
+      `kind=huggingface_auto,model=${writeTokenizer()}`,
       '--profile',
-      'concurrent',
-      '--rate',
-      String(load.users),
-      '--max-requests',
-      String(load.requests),
+      `kind=concurrent,streams=${load.users}`,
+      '--constraint',
+      `kind=max_requests,count=${load.requests}`,
       '--data',
-      `prompt_tokens=${load.promptTokens},output_tokens=${load.outputTokens}`,
-      '--output-dir',
-      out,
-      '--outputs',
-      'json',
+      `kind=synthetic_text,prompt_tokens=${load.promptTokens},output_tokens=${load.outputTokens}`,
+      '--output',
+      `kind=json,path=${path.join(out, 'result.json')}`,
       '--disable-console',
     ],
-    offline,
+    { ...offline, ...quiet },
   )
   const file = findFile(out, /\.json$/)
   if (file === undefined) return failed('guidellm', finished, log)
@@ -160,8 +156,6 @@ export async function runGuidellm(
   }
   const metrics = data.benchmarks?.[0]?.metrics ?? {}
   return {
-    name: 'GuideLLM',
-    version: versionOf(program),
     cpuS: finished.cpuS,
     ttftMsP50: metrics['time_to_first_token_ms']?.successful?.median ?? Number.NaN,
     // Its ITL is what is called TPOT here; its own TPOT includes the time to first token.
@@ -183,9 +177,8 @@ function findFile(folder: string, pattern: RegExp): string | undefined {
 }
 
 /** Version of the package, from its folder's name in the environment. */
-function versionOf(program: string): string {
-  const lib = path.join(program, '../../lib')
-  const name = path.basename(program)
+export function rivalVersion(name: string): string {
+  const lib = path.join(cacheFolder, name, 'lib')
   const found = readdirSync(lib, { recursive: true })
     .map(String)
     .find((each) => new RegExp(`/${name}-[^/]+\\.dist-info$`).test(each))
