@@ -168,7 +168,7 @@ class Bench {
       if (this.#context.stop.aborted) break
       const open = match[1] === 'rate'
       const shape = open ? openLoop(this.#options, [steady(level)]) : closedLoop(this.#options, [steady(level)])
-      const label = open ? `${level} requests/s` : `${level} users`
+      const label = open ? `${level} requests/s` : usersLabel(level)
       points.push(await this.#repeat(this.#runOptions(shape, probe), label, level))
     }
     return points
@@ -343,9 +343,13 @@ async function findMeters(options: BenchOptions, url: string): Promise<EnergyMet
   return found
 }
 
+function usersLabel(users: number): string {
+  return users === 1 ? '1 user' : `${users} users`
+}
+
 function describeShape(shape: LoadShape): string {
   if (shape.kind === 'trace') return 'trace'
-  return shape.kind === 'closed' ? `${levelOf(shape)} users` : `${levelOf(shape)} requests/s`
+  return shape.kind === 'closed' ? usersLabel(levelOf(shape)) : `${levelOf(shape)} requests/s`
 }
 
 /** The highest level of a shape: users, or requests per second; of a trace its requests. */

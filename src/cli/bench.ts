@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { z } from 'zod'
 import {
@@ -29,7 +30,8 @@ const report = defineCommand({
     const files = positionals.flat().map(String)
     const results = files.map((file) => readBenchResult(readText(file), file))
     for (const result of results) io.stdout.write(textReport(result))
-    if (html !== undefined) writeText(html, htmlReport(results))
+    const names = files.map((file) => path.basename(file, '.json'))
+    if (html !== undefined) writeText(html, htmlReport(results, names))
     return Promise.resolve(0)
   },
 })

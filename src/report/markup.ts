@@ -87,7 +87,9 @@ function gridMarkup(
   rows: readonly (readonly Cell[])[],
   highlighted: readonly number[],
 ): string {
-  const numeric = columns.map((_, at) => rows.some((row) => typeof row[at] === 'number'))
+  const numeric = columns.map(
+    (_, at) => rows.some((row) => isFigure(row[at])) && rows.every((row) => isFigure(row[at] ?? '–')),
+  )
   const cellClass = (at: number) => (numeric[at] === true ? ' class="number"' : '')
   const head = columns
     .map(({ label, unit }, at) => `<th scope="col"${cellClass(at)}>${escapeHtml(withUnit(label, unit))}</th>`)
@@ -99,6 +101,13 @@ function gridMarkup(
     })
     .join('\n')
   return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div>`
+}
+
+/** A number, or the text of one: with a unit, an interval, or a dash where there is none. */
+function isFigure(cell: Cell): boolean {
+  return (
+    typeof cell === 'number' || (typeof cell === 'string' && /^(–|-?[\d.,]+( (%|[KMGT]?i?B))?( \[.*\])?)$/.test(cell))
+  )
 }
 
 function cellText(cell: Cell, column: TableColumn | undefined): string {

@@ -58,8 +58,17 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
   }
 
   const scaleOf = (axis: Axis, colours: ReturnType<typeof style>) => {
-    // A logarithmic axis is labelled at 1, 2 and 5 of each decade: all other ticks stay as grid lines.
-    const leading = (value: number) => Number(value.toExponential(6)[0])
+    // A logarithmic axis is labelled at 1, 2 and 5 of each decade, at more where that labels fewer than three; all
+    // other ticks stay as grid lines.
+    const leading = (value: number) => value.toExponential(4).replace(/\.?0*e.*$/, '')
+    const fewLabels = [
+      ['1', '2', '5'],
+      ['1', '1.5', '2', '3', '4', '5', '7'],
+    ]
+    const isLabelled = (value: number, ticks: readonly { readonly value: number }[]) => {
+      const enough = fewLabels.find((set) => ticks.filter((tick) => set.includes(leading(tick.value))).length >= 3)
+      return enough === undefined || enough.includes(leading(value))
+    }
     return {
       type: axis.scale === 'log' ? 'logarithmic' : 'linear',
       min: axis.min,
@@ -75,8 +84,8 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
         color: colours.faint,
         maxRotation: 0,
         autoSkipPadding: 12,
-        callback: (value: number) =>
-          axis.scale === 'log' && ![1, 2, 5].includes(leading(value)) ? '' : formatNumber(value),
+        callback: (value: number, _index: number, ticks: readonly { readonly value: number }[]) =>
+          axis.scale === 'log' && !isLabelled(value, ticks) ? '' : formatNumber(value),
       },
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The style sheet of a report page: one column up to 72rem, light and dark after the reader's setting. The eight
+ * The style sheet of a report page: up to 72rem wide, plots by twos where there is room, light and dark after the reader's setting. The eight
  * series colours are Okabe and Ito's palette (distinguishable without colour vision), lightened on dark paper.
  */
 export const pageStyle = `
@@ -31,5 +31,7 @@ summary { cursor: pointer; color: var(--accent); padding: .3rem 0 }
 dl.environment { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .9rem; margin: .5rem 0; font-size: .9rem }
 dl.environment dt { color: var(--faint) } dl.environment dd { margin: 0; overflow-wrap: anywhere }
 @media (max-width: 30rem) { .plot { height: 22rem } h1 { font-size: 1.35rem } th, td { padding: .3rem .45rem } }
-@media print { .plot { height: 20rem } details { display: none } }
+@media (min-width: 64rem) { main { display: grid; grid-template-columns: 1fr 1fr; column-gap: 2rem }
+  main > * { grid-column: 1 / -1; min-width: 0 } main > .half { grid-column: auto } .half .plot { height: 21rem } }
+@media print { .plot { height: 20rem } figure details { display: none } section { break-inside: avoid } }
 `

@@ -17,7 +17,8 @@ import type { Report, Section } from './report.ts'
  */
 export function renderReport(report: Report): string {
   const figures: Figure[] = []
-  const sections = report.sections.map((section) => sectionMarkup(section, figures))
+  const abreast = figuresAbreast(report.sections)
+  const sections = report.sections.map((section, at) => sectionMarkup(section, figures, abreast.has(at)))
   const points = figures.reduce((sum, figure) => sum + countPoints(figure), 0)
   const maximum = reportOptions.maxReportPoints.default
   if (points > maximum) {
@@ -39,9 +40,9 @@ export function renderReport(report: Report): string {
 <header>
 <h1>${escapeHtml(report.title)}</h1>
 ${report.summary === undefined ? '' : `<p class="summary">${escapeHtml(report.summary)}</p>`}
-${originMarkup(report)}
 </header>
 ${sections.join('\n')}
+${originMarkup(report)}
 </main>
 ${figures.length === 0 ? '' : scripts(figures)}
 </body>
@@ -49,10 +50,25 @@ ${figures.length === 0 ? '' : scripts(figures)}
 `
 }
 
-function sectionMarkup(section: Section, figures: Figure[]): string {
+/** Plots that stand beside another on wide screens: those that follow each other, by twos; an odd one is the first. */
+function figuresAbreast(sections: readonly Section[]): Set<number> {
+  const abreast = new Set<number>()
+  let row: number[] = []
+  for (const [at, section] of [...sections, undefined].entries()) {
+    if (section !== undefined && toFigure(section) !== undefined) {
+      row.push(at)
+      continue
+    }
+    for (const each of row.slice(row.length % 2)) abreast.add(each)
+    row = []
+  }
+  return abreast
+}
+
+function sectionMarkup(section: Section, figures: Figure[], half: boolean): string {
   const figure = toFigure(section)
   if (figure !== undefined) figures.push(figure)
-  return `<section>${heading(section.title)}\n${bodyMarkup(section, figure, figures.length - 1)}\n</section>`
+  return `<section${half ? ' class="half"' : ''}>${heading(section.title)}\n${bodyMarkup(section, figure, figures.length - 1)}\n</section>`
 }
 
 function bodyMarkup(section: Section, figure: Figure | undefined, index: number): string {
@@ -77,7 +93,7 @@ function originMarkup({ command, environment }: Report): string {
     .join('')
   if (line === '' && facts === '') return ''
   const list = facts === '' ? '' : `<dl class="environment">${facts}</dl>`
-  return `<details open><summary>How this page was made</summary>${line}${list}</details>`
+  return `<section>${heading('How this page was made')}${line}${list}</section>`
 }
 
 function scripts(figures: readonly Figure[]): string {

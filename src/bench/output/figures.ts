@@ -1,9 +1,10 @@
-/** A figure for people: three significant digits from 1 on, thousands grouped; a dash where there is none. */
+/** A figure for people: three significant digits from 1 on, thousands grouped, counts whole; a dash where there is none. */
 export function showNumber(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–'
   const size = Math.abs(value)
   if (size === 0) return '0'
   if (size >= 1000) return Math.round(value).toLocaleString('en-GB')
+  if (Number.isInteger(value)) return String(value)
   if (size >= 100) return value.toFixed(0)
   if (size >= 10) return value.toFixed(1)
   if (size >= 1) return value.toFixed(2)

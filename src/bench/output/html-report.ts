@@ -11,13 +11,13 @@ import {
   type TimelinePoint,
 } from '../result.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
-import { describeObjectives, lengthLabels, serverFigures, verdictLine } from './text-report.ts'
+import { describeObjectives, heldUpTo, lengthLabels, serverFigures, verdictLine } from './text-report.ts'
 
-/** One page over one result, or several laid over each other. Needs nothing but the results. */
-export function htmlReport(results: readonly BenchResult[]): string {
+/** One page over one result, or several laid over each other under the names given. Needs nothing but the results. */
+export function htmlReport(results: readonly BenchResult[], names: readonly string[] = []): string {
   const [first] = results
   if (first === undefined) throw new RangeError('A report needs a result.')
-  return renderReport(results.length === 1 ? toReport(first) : toOverlay(results))
+  return renderReport(results.length === 1 ? toReport(first) : toOverlay(results, names))
 }
 
 function toReport(result: BenchResult): Report {
@@ -25,7 +25,7 @@ function toReport(result: BenchResult): Report {
   const last = result.points.at(-1)
   return {
     title: `${result.target.model}: ${titles[result.kind]}`,
-    summary: `${verdictLine(result)} ${result.loadText}.`,
+    summary: `${verdictLine(result)} ${result.loadText.charAt(0).toUpperCase()}${result.loadText.slice(1)}.`,
     command: result.command,
     environment: environmentOf(result),
     sections: [
@@ -53,28 +53,29 @@ const titles: Readonly<Record<BenchResult['kind'], string>> = {
 }
 
 /** Several results over each other: their figures side by side, their curves in one plot each. */
-function toOverlay(results: readonly BenchResult[]): Report {
-  const names = overlayNames(results)
+function toOverlay(results: readonly BenchResult[], given: readonly string[]): Report {
+  const names = new Set(given).size === results.length ? given : overlayNames(results)
   const named = results.map((result, index) => ({ result, name: names[index] ?? '' }))
-  const rows = named.map(({ result, name }) => {
-    const { summary } = result
-    return [
+  const rows = named.flatMap(({ result, name }) =>
+    result.points.map(({ label, summary, runs }) => [
       name,
-      result.loadText,
+      label,
       showWithInterval(summary, 'outputTokPerS'),
+      showWithInterval(summary, 'tokPerSUserP50'),
       showWithInterval(summary, 'ttftMsP50'),
       showNumber(summary['ttftMsP99']),
       showWithInterval(summary, 'tpotMsP50'),
       showNumber(summary['tpotMsP99']),
       showNumber(summary['goodputRps']),
       showPercent(summary['attainmentWorstClass']),
-      result.valid ? 'yes' : 'no',
-    ]
-  })
+      runs.every((run) => run.problems.length === 0) ? 'yes' : 'no',
+    ]),
+  )
   const labels = [
     'result',
     'load',
     'output tok/s',
+    'tok/s per user',
     'TTFT p50 ms',
     'p99',
     'TPOT p50 ms',
@@ -91,15 +92,21 @@ function toOverlay(results: readonly BenchResult[]): Report {
       { kind: 'table', title: 'Side by side', columns: labels.map((label) => ({ label })), rows },
       ...paretoPlots(results, names),
       ...distributionPlots(
-        named.map(({ result, name }) => ({ name, runs: result.points.flatMap((point) => point.runs) })),
+        named.flatMap(({ result, name }) => {
+          // Of a search, one load: all loads in one curve would say nothing of any.
+          const point = pointOf(result)
+          const load = result.points.length > 1 ? `, ${point?.label ?? ''}` : ''
+          return point === undefined ? [] : [{ name: `${name}${load}`, runs: point.runs }]
+        }),
       ),
       {
         kind: 'table',
         title: 'Where they come from',
-        columns: [{ label: 'result' }, { label: 'date' }, { label: 'machine of the client' }, { label: 'command' }],
+        columns: ['result', 'load', 'date', 'machine of the client', 'command'].map((label) => ({ label })),
         rows: named.map(({ result, name }) => [
           name,
-          result.startedAt,
+          result.loadText,
+          result.startedAt.slice(0, 19).replace('T', ' '),
           `${result.environment.cpu}, ${result.environment.cores} cores`,
           result.command,
         ]),
@@ -107,6 +114,12 @@ function toOverlay(results: readonly BenchResult[]): Report {
       definitions,
     ],
   }
+}
+
+/** What a result is known by: the load that held, or the last, which is the highest of a sweep. */
+function pointOf(result: BenchResult): BenchPoint | undefined {
+  const best = result.points.find((point) => point.load === result.summary['maxRateRps'])
+  return (result.kind === 'goodput' ? best : undefined) ?? result.points.at(-1)
 }
 
 function overlayNames(results: readonly BenchResult[]): string[] {
@@ -140,6 +153,7 @@ function headline(result: BenchResult): Section {
         : { note }
       : { note: `95 %: ${showNumber(summary[`${key}Low`])} to ${showNumber(summary[`${key}High`])}` }),
   })
+  if (result.kind === 'sweep') return { kind: 'facts', facts: sweepFacts(result) }
   const facts = [
     ...(result.kind === 'goodput' ? [fact('Highest rate in time, requests/s', 'maxRateRps')] : []),
     fact('Output tokens/s', 'outputTokPerS'),
@@ -161,6 +175,34 @@ function headline(result: BenchResult): Section {
     fact('Failed requests', 'errors', `of ${showNumber(summary['requests'])}`),
   ]
   return { kind: 'facts', facts }
+}
+
+/** What a sweep is made for: the ends of its curve, and how far the objectives hold. */
+function sweepFacts({
+  points,
+  sloHeld,
+  attainmentTarget,
+}: BenchResult): { label: string; value: string; note?: string }[] {
+  const top = (label: string, key: string): { label: string; value: string; note?: string } => {
+    const value = (point: BenchPoint): number => point.summary[key] ?? -Infinity
+    const best = points.toSorted((a, b) => value(b) - value(a))[0]
+    return best === undefined || value(best) === -Infinity
+      ? { label, value: '–' }
+      : { label, value: showNumber(value(best)), note: `at ${best.label}` }
+  }
+  const held = heldUpTo(points, attainmentTarget)
+  const sum = (key: string): number => points.reduce((total, point) => total + (point.summary[key] ?? 0), 0)
+  return [
+    top('Most output tokens/s', 'outputTokPerS'),
+    top('Most tokens/s per user, p50', 'tokPerSUserP50'),
+    ...(sloHeld === null
+      ? []
+      : [
+          top('Most goodput, requests/s', 'goodputRps'),
+          { label: 'Objectives hold up to', value: held?.label ?? 'no load measured' },
+        ]),
+    { label: 'Failed requests', value: showNumber(sum('errors')), note: `of ${showNumber(sum('requests'))}` },
+  ]
 }
 
 function latencySections(point: BenchPoint | undefined, runs: readonly RunResult[]): Section[] {
@@ -196,6 +238,8 @@ function latencySections(point: BenchPoint | undefined, runs: readonly RunResult
 
 /** Points of a cumulative curve: enough for a smooth line, few enough for a small page. */
 const curvePoints = 160
+/** Left end of a logarithmic axis: below it a time is no time to anybody. */
+const leastShownMs = 0.1
 
 function distributionPlots(
   groups: readonly { readonly name: string; readonly runs: readonly RunResult[] }[],
@@ -203,7 +247,11 @@ function distributionPlots(
   const plots: [DistributionKey, string, string][] = [
     ['ttftMs', 'Time to first token', 'Share of answers whose first token came within the time.'],
     ['tpotMs', 'Time per output token', 'Share of answers whose mean pace was at most the time per token.'],
-    ['iclMs', 'Gaps between chunks', 'Share of gaps up to the time: a long tail is stutter that means hide.'],
+    [
+      'iclMs',
+      'Gaps between chunks',
+      `Share of gaps up to the time: a long tail is stutter that means hide. Chunks that came together stand at ${leastShownMs} ms.`,
+    ],
     ['stallMs', 'Longest stall', 'Share of answers whose longest gap was at most the time.'],
   ]
   return plots.flatMap(([key, title, description]): Section[] => {
@@ -217,7 +265,7 @@ function distributionPlots(
         {
           name,
           style: 'steps',
-          points: kept.map(({ value, share }) => ({ x: Math.max(value, 1e-3), y: share * 100 })),
+          points: kept.map(({ value, share }) => ({ x: Math.max(value, leastShownMs), y: share * 100 })),
         },
       ]
     })
@@ -320,6 +368,7 @@ function attainmentSections(result: BenchResult): Section[] {
       description: `Share of offered requests that met all their objectives; ${showPercent(result.attainmentTarget)} was asked for.`,
       categories: classes.map((each) => each.name),
       y: { label: 'attainment', unit: '%', min: 0, max: 100 },
+      horizontal: true,
       series: result.points.map((point) => ({
         name: point.label,
         values: classes.map((_, index) => share(point, index)),
@@ -406,6 +455,9 @@ function ratiosTable(ratios: NonNullable<BenchResult['ratios']>): Section {
   }
 }
 
+/** A cache that is empty throughout needs no plot. */
+const leastShownKvPercent = 1
+
 function serverPlots(runs: readonly RunResult[]): Section[] {
   const run = runs.at(-1)
   const samples = run?.serverSamples ?? []
@@ -431,7 +483,7 @@ function serverPlots(runs: readonly RunResult[]): Section[] {
       y: { label: 'requests', min: 0 },
       series: queue,
     },
-    ...(kv.points.length < 2
+    ...(!kv.points.some((point) => point.y >= leastShownKvPercent)
       ? []
       : [
           {

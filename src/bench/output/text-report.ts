@@ -1,4 +1,4 @@
-import { distinctProblems, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
+import { distinctProblems, objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
 import { hasObjectives, type Objectives } from '../metrics/objectives.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 
@@ -204,11 +204,24 @@ function warningLines(result: BenchResult, runs: readonly RunResult[]): string[]
   return shown.length === 0 ? [] : ['', ...shown.map((line) => `note: ${line}`)]
 }
 
+/** The highest load of a sweep up to which every load met its objectives; undefined where the lowest did not. */
+export function heldUpTo(points: readonly BenchPoint[], attainmentTarget: number): BenchPoint | undefined {
+  const rising = points.toSorted((a, b) => a.load - b.load)
+  const missed = rising.findIndex((point) => objectivesHeld(point.runs, attainmentTarget) === false)
+  return missed < 0 ? rising.at(-1) : rising[missed - 1]
+}
+
 /** One sentence for people and logs; the exit code says the same. */
 export function verdictLine(result: BenchResult): string {
   if (!result.valid) return `INVALID: ${distinctProblems(result.points.flatMap((point) => point.runs)).join(' ')}`
   const target = showPercent(result.attainmentTarget)
   if (result.sloHeld === null) return 'Measured; no objectives were stated.'
+  if (result.kind === 'sweep' && !result.sloHeld) {
+    const held = heldUpTo(result.points, result.attainmentTarget)
+    return held === undefined
+      ? `Objectives missed at every load: a class stayed below ${target}.`
+      : `Objectives held up to ${held.label}: at least ${target} of every class. Missed beyond.`
+  }
   return result.sloHeld
     ? `Objectives held: at least ${target} of every class.`
     : `Objectives missed: a class stayed below ${target}.`
