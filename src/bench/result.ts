@@ -249,6 +249,9 @@ function findProblems({ client, limits, whole, aggregate, givenUp }: RunParts): 
   return problems
 }
 
+/** From here on the gaps between chunks no longer tell the pace of tokens. */
+const notableTogetherShare = 0.2
+
 function findWarnings(parts: RunParts): string[] {
   const { aggregate, summary, window, saturation, energy } = parts
   const warnings: string[] = []
@@ -268,6 +271,11 @@ function findWarnings(parts: RunParts): string[] {
     warnings.push(`Little's law is off by ${percent(residual)}: the window was no steady state.`)
   if (aggregate.ok > 0 && (summary['ttftMsCount'] ?? 0) < 100)
     warnings.push('Fewer than 100 complete answers in a run: percentiles that need more are left out.')
+  const together = summary['chunksTogetherShare'] ?? 0
+  if (together > notableTogetherShare)
+    warnings.push(
+      `${percent(together)} of chunks came in one read with the one before: the server, or something between, sends several at once. Gaps between chunks are 0 there; ITL shares the gap before among their tokens.`,
+    )
   if (usage.fromChunks > 0)
     warnings.push(`${usage.fromChunks} answers came without usage: their tokens are the number of chunks.`)
   if (usage.suspect > 0)

@@ -58,16 +58,16 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
   }
 
   const scaleOf = (axis: Axis, colours: ReturnType<typeof style>) => {
-    // A logarithmic axis is labelled at 1, 2 and 5 of each decade, at more where that labels fewer than three; all
-    // other ticks stay as grid lines.
+    // A logarithmic axis is labelled at 1, 2 and 5 of each decade, at more where that labels fewer than three, and at
+    // some five of its ticks where it is too short for that; all other ticks stay as grid lines.
     const leading = (value: number) => value.toExponential(4).replace(/\.?0*e.*$/, '')
     const fewLabels = [
       ['1', '2', '5'],
       ['1', '1.5', '2', '3', '4', '5', '7'],
     ]
-    const isLabelled = (value: number, ticks: readonly { readonly value: number }[]) => {
+    const isLabelled = (value: number, index: number, ticks: readonly { readonly value: number }[]) => {
       const enough = fewLabels.find((set) => ticks.filter((tick) => set.includes(leading(tick.value))).length >= 3)
-      return enough === undefined || enough.includes(leading(value))
+      return enough === undefined ? index % Math.ceil(ticks.length / 5) === 0 : enough.includes(leading(value))
     }
     return {
       type: axis.scale === 'log' ? 'logarithmic' : 'linear',
@@ -83,9 +83,10 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
       ticks: {
         color: colours.faint,
         maxRotation: 0,
+        autoSkip: axis.scale !== 'log',
         autoSkipPadding: 12,
-        callback: (value: number, _index: number, ticks: readonly { readonly value: number }[]) =>
-          axis.scale === 'log' && !isLabelled(value, ticks) ? '' : formatNumber(value),
+        callback: (value: number, index: number, ticks: readonly { readonly value: number }[]) =>
+          axis.scale === 'log' && !isLabelled(value, index, ticks) ? '' : formatNumber(value),
       },
     }
   }
@@ -183,6 +184,8 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
           borderColor: colour(index),
           backgroundColor: colour(index),
           pointStyle: marks[index % marks.length],
+          // A point on the edge of the plot is drawn whole.
+          clip: 6,
           pointRadius: series.style === 'steps' ? 0 : 3.5,
           pointHoverRadius: 6,
           showLine: series.style !== 'points',

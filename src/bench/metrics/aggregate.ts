@@ -1,6 +1,6 @@
 import { LogHistogram } from '../../workload/index.ts'
 import type { RequestClass } from '../plan.ts'
-import { forEachGap, measure, tokensOnTime } from './measures.ts'
+import { forEachArrival, forEachGap, measure, tokensOnTime } from './measures.ts'
 import { meetsObjectives } from './objectives.ts'
 import type { RequestOutcome, RequestRecord } from './record.ts'
 import { TimeSlices } from './slices.ts'
@@ -77,6 +77,8 @@ export class RunAggregate {
     /** Output tokens of requests that failed or missed: spent for nothing. */
     wastedTokens: 0,
     chunks: 0,
+    /** Of them, those that came in the same read as the one before. */
+    chunksTogether: 0,
     outputTokens: 0,
   }
   windowStartMs: number | undefined
@@ -196,8 +198,11 @@ export class RunAggregate {
       if (measures.tpotMs > 0) distributions.tokPerSUser.record(1000 / measures.tpotMs)
     }
     if (measures.stallMs !== undefined) distributions.stallMs.record(measures.stallMs)
-    forEachGap(record, (gapMs, tokens) => {
+    forEachGap(record, (gapMs) => {
       distributions.iclMs.record(gapMs)
+      if (gapMs === 0) this.usage.chunksTogether += 1
+    })
+    forEachArrival(record, (gapMs, tokens) => {
       if (tokens > 0) distributions.itlMs.record(gapMs / tokens, tokens)
     })
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { forEachGap, measure, tokensOnTime } from './measures.ts'
+import { forEachArrival, forEachGap, measure, tokensOnTime } from './measures.ts'
 import { meetsObjectives, parseObjectives } from './objectives.ts'
 import type { RequestRecord } from './record.ts'
 
@@ -35,7 +35,7 @@ function answer(chunksMs: readonly number[], outputTokens: number, more: Partial
 
 function gapsOf(record: RequestRecord): [number, number][] {
   const gaps: [number, number][] = []
-  forEachGap(record, (gapMs, tokens) => gaps.push([gapMs, tokens]))
+  forEachArrival(record, (gapMs, tokens) => gaps.push([gapMs, tokens]))
   return gaps
 }
 
@@ -66,6 +66,20 @@ describe('measure()', () => {
       [30, 4],
       [30, 2],
     ])
+  })
+
+  it('takes chunks that came in one read for one arrival of their tokens, and keeps their gaps of 0 apart', () => {
+    // Six tokens by twos: the first two with TTFT, then two every 20 ms.
+    const record = answer([150, 150, 170, 170, 190, 190], 6)
+    expect(gapsOf(record)).toEqual([
+      [20, 2],
+      [20, 2],
+    ])
+    const gaps: number[] = []
+    forEachGap(record, (gapMs) => gaps.push(gapMs))
+    expect(gaps).toEqual([0, 20, 0, 20, 0])
+    expect(measure(record)).toMatchObject({ stallMs: 20, tpotMs: 8 })
+    expect(gapsOf(answer([150, 150], 2))).toEqual([])
   })
 
   it('has no pace for a single token, nor for an answer in one piece', () => {

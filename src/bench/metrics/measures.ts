@@ -44,15 +44,31 @@ export function measure(record: RequestRecord): RequestMeasures {
 }
 
 /**
- * Every gap between chunks with the tokens that the later chunk brought, so that a gap of g ms and k tokens is k
- * samples of g/k (ITL per token) or one of g (ICL). Tokens of a chunk come from running usage; else every chunk
- * is taken to hold the same, (n − 1)/(m − 1) after the first.
+ * Every gap between arrivals with the tokens that the later one brought, so that a gap of g ms and k tokens is k samples
+ * of g/k (ITL per token). Chunks that came in one read have one time and are one arrival: a server that sends three tokens
+ * every 30 ms has a pace of 10 ms, not of 0, 0 and 30. Tokens of a chunk come from running usage; else every chunk is
+ * taken to hold the same, (n − 1)/(m − 1) after the first.
  */
-export function forEachGap(record: RequestRecord, visit: (gapMs: number, tokens: number) => void): void {
+export function forEachArrival(record: RequestRecord, visit: (gapMs: number, tokens: number) => void): void {
   const { chunksMs, chunkTokens, outputTokens } = record
   const even = Math.max(1, (outputTokens - 1) / Math.max(1, chunksMs.length - 1))
-  for (let i = 1; i < chunksMs.length; i += 1)
-    visit((chunksMs[i] ?? 0) - (chunksMs[i - 1] ?? 0), chunkTokens?.[i] ?? even)
+  let [beforeMs, gapMs, tokens] = [chunksMs[0] ?? 0, 0, 0]
+  for (let i = 1; i < chunksMs.length; i += 1) {
+    const atMs = chunksMs[i] ?? 0
+    if (atMs > beforeMs) {
+      if (gapMs > 0) visit(gapMs, tokens)
+      gapMs = atMs - beforeMs
+      beforeMs = atMs
+      tokens = 0
+    }
+    tokens += chunkTokens?.[i] ?? even
+  }
+  if (gapMs > 0) visit(gapMs, tokens)
+}
+
+/** Every gap between chunks, 0 between those that came in one read. */
+export function forEachGap({ chunksMs }: RequestRecord, visit: (gapMs: number) => void): void {
+  for (let i = 1; i < chunksMs.length; i += 1) visit((chunksMs[i] ?? 0) - (chunksMs[i - 1] ?? 0))
 }
 
 /**

@@ -91,6 +91,7 @@ function addRates(summary: Summary, { aggregate }: SummaryInputs, window: Measur
   summary['littleResidual'] = finite((concurrency - expected) / concurrency)
   const { usage } = aggregate
   summary['tokensPerChunk'] = finite(usage.outputTokens / usage.chunks)
+  summary['chunksTogetherShare'] = finite(usage.chunksTogether / usage.chunks)
 }
 
 function addQuality(summary: Summary, { aggregate, classes }: SummaryInputs, seconds: number): void {
