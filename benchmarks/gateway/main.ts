@@ -27,13 +27,14 @@ const { values } = parseArgs({
     rivals: { type: 'boolean', default: false },
     feed: { type: 'boolean', default: false },
     soak: { type: 'string' },
+    clients: { type: 'string', default: '32' },
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
 if (values.help) {
   console.log(
-    'npm run bench:gateway -- [--rounds N] [--requests N] [--streams N] [--paced N] [--rivals] [--feed] [--soak 10m] [--out results.json]',
+    'npm run bench:gateway -- [--rounds N] [--requests N] [--streams N] [--paced N] [--rivals] [--feed] [--soak 10m [--clients N]] [--out results.json]',
   )
   process.exit(0)
 }
@@ -140,7 +141,7 @@ try {
       } else {
         const durationMs = parseDurationMs(values.soak)
         if (durationMs === undefined) throw new Error(`--soak takes a duration such as 10m, not '${values.soak}'.`)
-        await soak(mill, durationMs / 1000, body)
+        await soak(mill, durationMs / 1000, Number(values.clients), body)
       }
     } finally {
       await Promise.all(contenders.map(({ pool }) => pool.destroy()))

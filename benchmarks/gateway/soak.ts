@@ -7,7 +7,12 @@ import type { Contender } from './harness.ts'
  * slope of the resident memory: least squares over samples of each second, the first fifth left out, when the heap
  * finds its size.
  */
-export async function soak(contender: Contender, seconds: number, body: (fields: object) => string): Promise<void> {
+export async function soak(
+  contender: Contender,
+  seconds: number,
+  clients: number,
+  body: (fields: object) => string,
+): Promise<void> {
   const { pool, headers, child } = contender
   const startMs = performance.now()
   const endMs = startMs + seconds * 1000
@@ -37,7 +42,7 @@ export async function soak(contender: Contender, seconds: number, body: (fields:
     const minutes = (performance.now() - startMs) / 60_000
     samples.push({ minutes, megabytes: residentBytes(child.pid) / 1e6 })
   }, 1000)
-  await Promise.all(Array.from({ length: 32 }, client))
+  await Promise.all(Array.from({ length: clients }, client))
   clearInterval(sampling)
   const settled = samples.slice(Math.floor(samples.length / 5))
   const sizes = settled.map(({ megabytes }) => megabytes)
