@@ -11,6 +11,9 @@ package inference;
 message ServerLiveRequest {}
 message ServerLiveResponse { bool live = 1; }
 
+message ModelReadyRequest { string name = 1; string version = 2; }
+message ModelReadyResponse { bool ready = 1; }
+
 message ModelMetadataRequest { string name = 1; string version = 2; }
 message ModelMetadataResponse {
   message TensorMetadata { string name = 1; string datatype = 2; repeated int64 shape = 3; }
@@ -94,6 +97,7 @@ message RepositoryModelUnloadResponse {}
 /** The methods that are called, each with the names of its two messages. */
 const methods = {
   ServerLive: ['ServerLiveRequest', 'ServerLiveResponse'],
+  ModelReady: ['ModelReadyRequest', 'ModelReadyResponse'],
   ModelMetadata: ['ModelMetadataRequest', 'ModelMetadataResponse'],
   ModelConfig: ['ModelConfigRequest', 'ModelConfigResponse'],
   ModelStreamInfer: ['ModelInferRequest', 'ModelStreamInferResponse'],
@@ -105,6 +109,7 @@ const methods = {
 /** What each method takes and gives, as far as it is read. Absent fields have their default. */
 export interface TritonMessages {
   readonly ServerLive: [object, { readonly live: boolean }]
+  readonly ModelReady: [{ readonly name: string }, { readonly ready: boolean }]
   readonly ModelMetadata: [{ readonly name: string }, MetadataMessage]
   readonly ModelConfig: [{ readonly name: string }, { readonly config?: ConfigMessage | null }]
   readonly ModelStreamInfer: [InferRequestMessage, StreamResponseMessage]

@@ -19,6 +19,10 @@ export class DeferredTransport implements TritonTransport {
     await (await this.#real()).live(signal)
   }
 
+  async isReady(model: string, signal: AbortSignal): Promise<boolean> {
+    return await (await this.#real()).isReady(model, signal)
+  }
+
   async index(signal: AbortSignal): Promise<readonly RepositoryEntry[]> {
     return await (await this.#real()).index(signal)
   }

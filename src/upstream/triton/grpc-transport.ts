@@ -58,6 +58,10 @@ export class GrpcTransport implements TritonTransport {
     if (!live) throw new TokenmillError('unavailable', `The Triton server ${this.name} says that it does not live.`)
   }
 
+  async isReady(model: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.#call('ModelReady', { name: model }, signal)).ready
+  }
+
   async index(signal: AbortSignal): Promise<readonly RepositoryEntry[]> {
     return (await this.#call('RepositoryIndex', { ready: false }, signal)).models
   }

@@ -29,6 +29,11 @@ export class HttpTransport implements TritonTransport {
     throw new TokenmillError('unavailable', message)
   }
 
+  async isReady(model: string, signal: AbortSignal): Promise<boolean> {
+    const path = `/v2/models/${encodeURIComponent(model)}/ready`
+    return (await this.#http.fetch({ method: 'GET', path }, signal)).status === 200
+  }
+
   async index(signal: AbortSignal): Promise<readonly RepositoryEntry[]> {
     const list = await this.#json('POST', '/v2/repository/index', signal)
     const entries = Array.isArray(list) ? (list as Partial<RepositoryEntry>[]) : []

@@ -38,6 +38,8 @@ export interface TritonTransport {
   readonly name: string
   /** Rejects where the server does not answer. Not its readiness: one broken model of many makes all of it unready. */
   live(signal: AbortSignal): Promise<void>
+  /** Whether the model is loaded; false for one that does not exist, too. */
+  isReady(model: string, signal: AbortSignal): Promise<boolean>
   index(signal: AbortSignal): Promise<readonly RepositoryEntry[]>
   describe(model: string, signal: AbortSignal): Promise<TritonModel>
   load(model: string, signal: AbortSignal): Promise<void>

@@ -79,17 +79,7 @@ export class TritonProbe implements EndpointProbe {
   }
 
   async #readModels(signal: AbortSignal): Promise<void> {
-    const { model: wanted, repository } = this.#settings
-    let entries = await this.#transport.index(signal)
-    const isReady = (name: string): boolean => entries.some((entry) => entry.name === name && entry.state === 'READY')
-    if (wanted !== undefined && repository !== 'none' && !isReady(wanted)) {
-      // Loading may take minutes: it goes on over there when this check runs out of time.
-      await this.#transport.load(wanted, signal)
-      this.loadedHere = true
-      entries = await this.#transport.index(signal)
-    }
-    const names = entries.flatMap(({ name, state }) => (state === 'READY' ? [name] : []))
-    const candidates = [...new Set(wanted === undefined ? names : names.filter((name) => name === wanted))]
+    const candidates = await this.#candidates(signal)
     const known = JSON.stringify(candidates)
     if (known !== this.#known) {
       const models = await Promise.all(candidates.map((name) => this.#transport.describe(name, signal)))
@@ -101,14 +91,32 @@ export class TritonProbe implements EndpointProbe {
       this.#known = known
     }
     if (this.served.size > 0) return
-    const listed = names.length === 0 ? 'none' : names.join(', ')
+    const { model: wanted } = this.#settings
     const message =
       wanted === undefined
-        ? `The Triton server ${this.name} has no model that generates text (ready: ${listed}).`
-        : isReady(wanted)
-          ? `The Triton model '${wanted}' at ${this.name} has not the inputs of any known way to generate text.`
-          : `The Triton model '${wanted}' at ${this.name} is not ready (ready: ${listed}).`
+        ? `The Triton server ${this.name} has no model that generates text (ready: ${candidates.join(', ') || 'none'}).`
+        : candidates.length === 0
+          ? `The Triton model '${wanted}' at ${this.name} is not ready.`
+          : `The Triton model '${wanted}' at ${this.name} has not the inputs of any known way to generate text.`
     throw new TokenmillError('unavailable', message)
+  }
+
+  /**
+   * The model that is wanted, if it is ready, else all that are. The repository's index is asked for only where no
+   * model is named: servers may keep it to themselves.
+   */
+  async #candidates(signal: AbortSignal): Promise<string[]> {
+    const { model: wanted, repository } = this.#settings
+    if (wanted === undefined) {
+      const entries = await this.#transport.index(signal)
+      return [...new Set(entries.flatMap(({ name, state }) => (state === 'READY' ? [name] : [])))]
+    }
+    if (await this.#transport.isReady(wanted, signal)) return [wanted]
+    if (repository === 'none') return []
+    // Loading may take minutes: it goes on over there when this check runs out of time.
+    await this.#transport.load(wanted, signal)
+    this.loadedHere = true
+    return (await this.#transport.isReady(wanted, signal)) ? [wanted] : []
   }
 
   async #readLoad(signal: AbortSignal): Promise<void> {
