@@ -67,7 +67,7 @@ async function noted(id: string): Promise<string> {
 
 if (tritonUnfit !== undefined) {
   it('A real Triton server runs here', ({ skip }) => skip(tritonUnfit))
-} else describe('A real Triton server', describeTriton)
+} else describe('A real Triton server', { timeout: 180_000 }, describeTriton)
 
 function describeTriton(): void {
   beforeAll(async () => {
@@ -76,7 +76,7 @@ function describeTriton(): void {
       engines.set(`gRPC ${model}`, await start({ model }))
       engines.set(`HTTP ${model}`, await start({ model, url: triton.httpUrl }))
     }
-  }, 420_000)
+  }, 600_000)
 
   afterAll(async () => {
     await Promise.all([...engines.values()].map((engine) => engine.close()))

@@ -95,7 +95,7 @@ export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
     await rm(folder, { recursive: true, force: true })
   }
   const httpUrl = `http://127.0.0.1:${ports.http}`
-  const giveUpAtMs = Date.now() + 60_000
+  const giveUpAtMs = Date.now() + 180_000
   for (;;) {
     const ready = await fetch(`${httpUrl}/v2/health/ready`).then(
       ({ status }) => status === 200,
