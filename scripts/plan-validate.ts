@@ -23,6 +23,8 @@ function serving(title: string, one: ServingAccuracy): string[] {
     accuracy('TPOT, AIConfigurator on the same rows', one.tpotAic),
     accuracy('TPOT, without mislabelled rows', one.tpotCleanShared),
     accuracy('TPOT, AIConfigurator without mislabelled rows', one.tpotCleanAic),
+    accuracy('TPOT, without rows faster than memory can be read', one.tpotPossibleShared),
+    accuracy('TPOT, AIConfigurator without rows faster than memory can be read', one.tpotPossibleAic),
     accuracy('TTFT, all rows', one.ttft),
     accuracy('TTFT, rows that AIConfigurator predicts', one.ttftShared),
     accuracy('TTFT, AIConfigurator on the same rows', one.ttftAic),

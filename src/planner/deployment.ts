@@ -22,7 +22,7 @@ export function deploy(
   engine: string,
   format: NumberFormat,
   parallelism: Parallelism,
-  kvBytes: number = defaultKvBytes(engine, gpu, format, shape),
+  kvBytes: number = defaultKvBytes(gpu, format, shape),
 ): Deployment {
   const { tp, pp, ep, dp } = parallelism
   checkParallelism(shape, { tp, pp, ep, dp })

@@ -79,7 +79,8 @@ function fullestFlow(facts: DeploymentFacts, wanted: Wanted, given: Given): numb
 function promptMs(facts: DeploymentFacts, wanted: Wanted, given: Given): number {
   const { engine, gpu } = facts.deployment
   const cached = Math.floor(given.prefixHit * wanted.inputTokens)
-  return prefillMs(prefillWork(facts, wanted.inputTokens, cached), calibratedCoefficients(engine, gpu.generation))
+  const work = prefillWork(facts, wanted.inputTokens, cached)
+  return prefillMs(facts, work, calibratedCoefficients(engine, gpu.generation))
 }
 
 /** Predictions under rising load until the objectives are missed or memory is full. */

@@ -4,17 +4,20 @@ import { usdPerGpuHour, usdPerMillionTokens } from './cost.ts'
 import { checkLayout, layoutGpus, type DisaggregatedLayout, type Disaggregation } from './disaggregated-layout.ts'
 import { energyFeatures, joulesPerOutputToken } from './energy.ts'
 import { assessMemory, cacheCapacity, cacheRoomBytes, engineMaxBatch, memoryShortage, sequenceBytes } from './memory.ts'
-import { prefillMs, stepMs, type Coefficients } from './performance.ts'
+import { prefillMs, prefillWorkMs, stepMs, type Coefficients } from './performance.ts'
 import { checkLengths, estimated, inverse, type LoadRequest, type Prediction, type PredictOptions } from './predict.ts'
 import { decodeWork, prefillWork, type DeploymentFacts } from './roofline.ts'
 
 export const notCalibrated = 'disaggregated serving not calibrated: coefficients of aggregated runs, links at peak'
 
+/** Tokens that engines prefill in one go: short prompts share their launches. Default of vLLM, SGLang and TensorRT-LLM. */
+const prefillBudgetTokens = 8192
+
 /**
  * Predicts a disaggregated unit under a closed loop of `concurrency` requests.
  *
  * ```
- * service   S = prefill/x per prompt; residence R from Bard and Schweitzer's approximation of a closed queueing
+ * service   S = (prefill work + launches shared by 8,192 tokens)/x per prompt; residence R from Bard and Schweitzer's approximation of a closed queueing
  *           network, N requests, one prefill queue, Z elsewhere:  R = ((S·N − Z) + √((S·N − Z)² + 4·S·Z)) / 2
  * transfer  isl · KV bytes per token / (GPUs that hold the prompt on the narrower side · link)
  * TPOT      a decode step alone: no prompt stands between two steps
@@ -47,11 +50,14 @@ export function predictDisaggregated(
   if (cacheRoomBytes(prefill, assessMemory(prefill).usable) < sequenceBytes(prefill, inputTokens)) {
     throw memoryShortage(prefill, inputTokens)
   }
-  const prompt = prefillMs(prefillWork(prefill, inputTokens, load.cachedTokens), c)
+  const promptWork = prefillWork(prefill, inputTokens, load.cachedTokens)
+  const prompt = prefillMs(prefill, promptWork, c)
+  const work = prefillWorkMs(prefill, promptWork, c)
   const transfer = transferOf(layout, inputTokens)
   const steps = Math.max(1, (outputTokens - 1) / load.tokensPerStep)
   const context = inputTokens + outputTokens / 2
-  const served = prompt / prefillReplicas
+  const together = Math.max(1, prefillBudgetTokens / (inputTokens - load.cachedTokens))
+  const served = (work + (prompt - work) / together) / prefillReplicas
   // A prompt passes its own attention group at the group's speed; only 1/(x·dp) of that holds up the others.
   const own = prompt * prefill.deployment.dp * prefill.deployment.pp - served
   let decoding = Math.min(concurrency, capacity)
@@ -101,7 +107,7 @@ export function predictDisaggregated(
     performance,
     facts: decode,
     gpus,
-    disaggregation: { ...layout, ...transfer, prefillBusy: Math.min(1, (concurrency * served) / requestMs) },
+    disaggregation: { ...layout, ...transfer, prefillBusy: (concurrency * served) / requestMs },
     extrapolated: [...new Set(reasons)],
   }
 }

@@ -1,7 +1,7 @@
 import { countWeights } from '../model/index.ts'
 import { calibratedCoefficients } from './calibration.ts'
 import { memoryBytes } from './memory.ts'
-import { launchMs } from './performance.ts'
+import { expansion, launchMs, linearTimes } from './performance.ts'
 import type { Prediction } from './predict.ts'
 import { decodeWork } from './roofline.ts'
 
@@ -35,21 +35,29 @@ export function explain(prediction: Prediction): Explanation {
   const work = decodeWork(facts, performance.decoding, context)
   const batch = performance.decoding
   const gb = (ms: number) => `${((ms * gpu.bandwidthTbS * 1e9) / 1e9).toFixed(2)} GB / ${gpu.bandwidthTbS} TB/s`
-  const readMs = c.denseRead * work.denseReadMs + c.routedRead * work.routedReadMs
+  const { readMs, computeMs } = linearTimes(facts, work, c)
+  const expand = expansion(facts, c)
   const computePeakMs = work.denseComputeMs + work.routedComputeMs
-  const computeMs = c.compute * computePeakMs
+  const computeFactor = computeMs / computePeakMs
   const linearMs = (readMs ** 3 + computeMs ** 3) ** (1 / 3)
   const cacheMs = Math.max(c.cacheRead * work.cacheReadMs, work.attentionComputeMs)
   const parts: StepPart[] = [
     part('dense weights read', gb(work.denseReadMs), work.denseReadMs, c.denseRead),
     ...(work.routedReadMs === 0
       ? []
-      : [part('experts read', expertWorking(prediction, gb(work.routedReadMs)), work.routedReadMs, c.routedRead)]),
+      : [
+          part(
+            'experts read',
+            expertWorking(prediction, gb(work.routedReadMs)),
+            work.routedReadMs,
+            expand * c.routedRead,
+          ),
+        ]),
     {
       name: 'arithmetic beyond the reads',
-      working: `∛(reads³ + compute³) − reads; compute at peak ${computePeakMs.toFixed(3)} ms × ${c.compute.toFixed(2)}`,
+      working: `∛(reads³ + compute³) − reads; compute at peak ${computePeakMs.toFixed(3)} ms × ${computeFactor.toFixed(2)}`,
       peakMs: computePeakMs,
-      factor: c.compute,
+      factor: computeFactor,
       ms: linearMs - readMs,
     },
     {

@@ -20,10 +20,16 @@ export function memoryBytes(gpu: Hardware): number {
   return gpu.memoryGb * 1024 ** 3
 }
 
-/** KV bytes of one sequence of `tokens` tokens on one GPU of its attention group. */
+/**
+ * KV bytes of one sequence of `tokens` tokens on one GPU of its attention group. TensorRT-LLM's cache has one pool
+ * for all layers unless told the windows of each, so windowed layers keep everything there.
+ */
 export function sequenceBytes(facts: DeploymentFacts, tokens: number): number {
   let bytes = tokens * facts.kvBytesPerTokenPerGpu + facts.stateBytesPerGpu
-  for (const window of facts.windowKv) bytes += Math.min(tokens, window.tokens) * window.bytesPerToken
+  const whole = facts.deployment.engine === 'trtllm'
+  for (const window of facts.windowKv) {
+    bytes += (whole ? tokens : Math.min(tokens, window.tokens)) * window.bytesPerToken
+  }
   return bytes
 }
 

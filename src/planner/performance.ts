@@ -27,7 +27,9 @@ export interface Coefficients {
   readonly prefillDense: number
   readonly prefillRouted: number
   readonly prefillAttention: number
-  /** Fixed time of one prompt, ms. */
+  /** Time over plain of routed experts whose weights are expanded to BF16 on the way. */
+  readonly expand: number
+  /** Launching a prompt's kernels, which no graph holds, ms per thousand kernels. */
   readonly prefillFixed: number
   /** Share of a prompt's prefill that the other sequences' decoding waits for. */
   readonly interference: number
@@ -55,6 +57,7 @@ export const coefficientNames = [
   'prefillDense',
   'prefillRouted',
   'prefillAttention',
+  'expand',
   'prefillFixed',
   'interference',
   'firstToken',
@@ -93,11 +96,28 @@ const knee = 3
 
 /** A step's time from its work: overlapping reads and arithmetic, then cache, launches, links and host. */
 export function stepMs(facts: DeploymentFacts, work: StepWork, batch: number, c: Coefficients): number {
-  const read = c.denseRead * work.denseReadMs + c.routedRead * work.routedReadMs
-  const compute = c.compute * (work.denseComputeMs + work.routedComputeMs)
+  const { readMs: read, computeMs: compute } = linearTimes(facts, work, c)
   const linear = (read ** knee + compute ** knee) ** (1 / knee)
   const attention = Math.max(c.cacheRead * work.cacheReadMs, work.attentionComputeMs)
   return linear + attention + launchMs(facts, c) + overheadMs(facts, work, batch, c)
+}
+
+/** Reads and arithmetic of a decode step's linear layers, before they overlap. */
+export function linearTimes(
+  facts: DeploymentFacts,
+  work: StepWork,
+  c: Coefficients,
+): { readonly readMs: number; readonly computeMs: number } {
+  const expand = expansion(facts, c)
+  return {
+    readMs: c.denseRead * work.denseReadMs + expand * c.routedRead * work.routedReadMs,
+    computeMs: c.compute * (work.denseComputeMs + expand * work.routedComputeMs),
+  }
+}
+
+/** What expanding narrow experts to BF16 costs, as a factor; 1 where nothing is expanded. */
+export function expansion(facts: DeploymentFacts, c: Coefficients): number {
+  return facts.deployment.precision.weightOnly ? c.expand : 1
 }
 
 /** Kernels of one step, were there nothing in them. */
@@ -112,19 +132,25 @@ export function overheadMs(facts: DeploymentFacts, work: StepWork, batch: number
   )
 }
 
-/** A prompt's prefill alone on the replica. */
-export function prefillMs(work: StepWork, c: Coefficients): number {
+/** A prompt's prefill alone on the replica: its work and the launches around it. */
+export function prefillMs(facts: DeploymentFacts, work: StepWork, c: Coefficients): number {
+  return prefillWorkMs(facts, work, c) + (c.prefillFixed * facts.kernels) / 1000
+}
+
+/** The work alone: what a prompt adds to steps whose kernels are launched anyway. */
+export function prefillWorkMs(facts: DeploymentFacts, work: StepWork, c: Coefficients): number {
+  const expand = expansion(facts, c)
   const compute =
     c.prefillDense * work.denseComputeMs +
-    c.prefillRouted * work.routedComputeMs +
+    expand * c.prefillRouted * work.routedComputeMs +
     c.prefillAttention * work.attentionComputeMs
-  const read = c.denseRead * work.denseReadMs + c.routedRead * work.routedReadMs
-  return (compute ** knee + read ** knee) ** (1 / knee) + c.transfer * work.transferMs + c.prefillFixed
+  const read = c.denseRead * work.denseReadMs + expand * c.routedRead * work.routedReadMs
+  return (compute ** knee + read ** knee) ** (1 / knee) + c.transfer * work.transferMs
 }
 
 /**
  * Times of a closed loop on one replica. While one request emits its tokens, each of the others is prefilled once,
- * and that work stands between its steps; requests beyond the cache's room wait for a place (Little's law).
+ * and that work (not its launches: engines mix prompts into steps) stands between its steps; requests beyond the cache's room wait for a place (Little's law).
  */
 export function performanceOf(
   facts: DeploymentFacts,
@@ -135,7 +161,8 @@ export function performanceOf(
 ): Performance {
   const { outputTokens, concurrency, tokensPerStep } = load
   const running = Math.min(concurrency, Math.max(1, capacity))
-  const prefill = prefillMs(alone, c)
+  const prefill = prefillMs(facts, alone, c)
+  const added = prefillWorkMs(facts, alone, c)
   const steps = Math.max(1, (outputTokens - 1) / tokensPerStep)
   const context = load.inputTokens + outputTokens / 2
   let decoding = running
@@ -143,7 +170,7 @@ export function performanceOf(
   let interval = 0
   for (let round = 0; round < 3; round += 1) {
     step = stepMs(facts, decodeWork(facts, decoding, context), decoding, c)
-    interval = step + (c.interference * (running - 1) * prefill) / steps
+    interval = step + (c.interference * (running - 1) * added) / steps
     decoding = Math.max(1, (running * interval * steps) / (interval * steps + prefill))
   }
   const queueMs = c.queue * prefill * (running - 1) ** c.queuePower

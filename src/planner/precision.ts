@@ -107,11 +107,11 @@ export function weightBytes(
 }
 
 /**
- * Bytes per KV element when nobody says: FP8 where checkpoint or recipe bring it: TensorRT-LLM with FP8 and FP4
- * weights, every engine on Blackwell, and dense FP8 checkpoints (NVIDIA's carry KV scales); else BF16.
+ * Bytes per KV element when nobody says: FP8 where checkpoint or recipe bring it: every engine on Blackwell, and
+ * dense FP8 checkpoints (NVIDIA's carry KV scales); else BF16.
  */
-export function defaultKvBytes(engine: string, gpu: Hardware, format: NumberFormat, shape: ModelShape): number {
+export function defaultKvBytes(gpu: Hardware, format: NumberFormat, shape: ModelShape): number {
   if (format.bits >= 16 || format.weightOnly === true || gpu.denseTflops.fp8 === undefined) return 2
-  if (engine === 'trtllm' || gpu.generation.startsWith('blackwell')) return 1
+  if (gpu.generation.startsWith('blackwell')) return 1
   return shape.ffns.some((group) => group.kind === 'moe') ? 2 : 1
 }

@@ -23,6 +23,7 @@ export const priors: Priors = {
   prefillDense: prior(1.7, 0.6, 0.35, 0.25, 0.2),
   prefillRouted: prior(2.2, 0.6, 0.35, 0.25, 0.2),
   prefillAttention: prior(2.5, 0.6, 0.35, 0.25, 0.2),
+  expand: prior(1, 0.3, 0.4, 0.2, 0.1),
   prefillFixed: prior(3, 0.6, 0.35, 0.25, 0.2),
   interference: prior(0.9, 0.6, 0.35, 0.25, 0.2),
   firstToken: prior(20, 0.6, 0.35, 0.25, 0.2),

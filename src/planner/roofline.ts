@@ -261,12 +261,14 @@ function attentionFlops(shape: ModelShape, context: number, decoding: boolean): 
 /**
  * Collective bytes of `tokens` tokens over the link, ms. Tensor parallel: two all-reduces per layer, each moving
  * 2·(t−1)/t of the BF16 activations per GPU. Attention groups (dp) gather each other's tokens before a layer's
- * experts and scatter the results after them: 2·(d−1) times their own. Pipeline: one hand-over per stage.
+ * experts and scatter the results after them, (d−1) times their own each; both count twice, as groups pad to the
+ * fullest one and library collectives reach half the rate of the engines' own all-reduce. Pipeline: one hand-over
+ * per stage.
  */
 function transferMs(facts: DeploymentFacts, tokens: number): number {
   const { shape, tp, pp, dp } = facts.deployment
   const activation = tokens * shape.hidden * 2
-  const bytes = activation * (((2 * 2 * (tp - 1)) / tp) * shape.layers + 2 * (dp - 1) * facts.moeLayers + (pp - 1))
+  const bytes = activation * (((2 * 2 * (tp - 1)) / tp) * shape.layers + 4 * (dp - 1) * facts.moeLayers + (pp - 1))
   return bytes / (facts.linkGbS * 1e6)
 }
 

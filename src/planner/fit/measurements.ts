@@ -98,12 +98,13 @@ export function trtllmThroughput(): readonly Measurement[] {
 }
 
 /**
- * ML.ENERGY publishes no prompt lengths; chat and science prompts are some hundred tokens. Its median inter-token
+ * ML.ENERGY publishes no prompt lengths; chat and science prompts are some hundred tokens, completions of code carry
+ * the files around them. Its median inter-token
  * latency is a step without prefill. Rows with images or video, and the science rows of two small models on B200
  * that contradict their chat rows four to six times, are left out.
  */
 export function mlenergy(): readonly Measurement[] {
-  const promptTokens: Readonly<Record<string, number>> = { 'lm-arena-chat': 200, gpqa: 200, 'sourcegraph-fim': 400 }
+  const promptTokens: Readonly<Record<string, number>> = { 'lm-arena-chat': 200, gpqa: 200, 'sourcegraph-fim': 1200 }
   return readExtract('mlenergy.csv').flatMap((cells) => {
     const inputTokens = promptTokens[cells['task'] ?? '']
     if (inputTokens === undefined) return []

@@ -1,5 +1,6 @@
 import { priors } from '../priors.ts'
 import { energyFeatures, joulesPerOutputToken } from '../energy.ts'
+import { decodeWork } from '../roofline.ts'
 import { accuracyOf, median, type Accuracy } from '../statistics.ts'
 import { logErrors, spreadOf } from './calibrate.ts'
 import { validateDisaggregated, type DisaggregatedAccuracy } from './disaggregated-runs.ts'
@@ -32,6 +33,9 @@ export interface ServingAccuracy {
   /** The same without the rows whose parallelism the source mislabels: there AIConfigurator was asked for other GPUs. */
   readonly tpotCleanShared: Accuracy
   readonly tpotCleanAic: Accuracy
+  /** The same without the rows that measure steps faster than memory can be read: see `isImpossible`. */
+  readonly tpotPossibleShared: Accuracy
+  readonly tpotPossibleAic: Accuracy
   /** Median of ln(predicted/measured) and of its size, by cell. */
   readonly residuals: readonly Residual[]
 }
@@ -67,6 +71,7 @@ export function inProtocol({ source, cells }: Measurement): boolean {
 export function validateServing(heldOut: readonly HeldOut[]): ServingAccuracy {
   const rows = heldOut.filter(({ measurement }) => inProtocol(measurement))
   const shared = rows.filter(({ measurement }) => number(measurement.cells, 'aic_tpot_ms') > 0)
+  const possible = shared.filter(({ measurement }) => !isImpossible(measurement))
   const clean = shared.filter(({ measurement }) => !isMislabelled(measurement))
   const ours = (some: readonly HeldOut[], quantity: 'tpot' | 'ttft') =>
     accuracyOf(
@@ -91,6 +96,8 @@ export function validateServing(heldOut: readonly HeldOut[]): ServingAccuracy {
     ttftAic: aic(shared, 'ttft'),
     tpotCleanShared: ours(clean, 'tpot'),
     tpotCleanAic: aic(clean, 'tpot'),
+    tpotPossibleShared: ours(possible, 'tpot'),
+    tpotPossibleAic: aic(possible, 'tpot'),
     residuals: residualsOf(rows),
   }
 }
@@ -98,6 +105,16 @@ export function validateServing(heldOut: readonly HeldOut[]): ServingAccuracy {
 /** The source counts tp·ep or tp·dp·ep GPUs where the run had fewer: see the notes in data/README.md. */
 function isMislabelled({ cells, facts }: Measurement): boolean {
   return number(cells, 'published_gpus') !== facts.gpus
+}
+
+/**
+ * A measured TPOT below what reading the weights and caches of the stated requests takes at the GPU's full bandwidth:
+ * fewer requests than stated were running. No planner can be right about such a row.
+ */
+function isImpossible({ cells, facts, load, capacity }: Measurement): boolean {
+  const running = Math.min(load.concurrency, capacity)
+  const { denseReadMs, routedReadMs, cacheReadMs } = decodeWork(facts, running, load.inputTokens)
+  return number(cells, 'tpot_ms') < denseReadMs + routedReadMs + cacheReadMs
 }
 
 function residualsOf(rows: readonly HeldOut[]): readonly Residual[] {
