@@ -404,19 +404,21 @@ describe('a client that leaves', () => {
   })
 
   it('1,000 clients that leave at random: every request has one account, and nothing is left behind', async () => {
-    const up = await upstream(counting(20, 20))
+    const up = await upstream(counting(40, 20))
     const { server } = await serve(`${model([up.url, up.url])}\nlimits: {probeTimeoutMs: 30s, maxInFlight: 1000}`)
     let seed = 1
     const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
     let completed = 0
     const one = async (): Promise<void> => {
       const leave = new AbortController()
-      const stay = random() < 0.3
-      const timer = stay ? undefined : setTimeout(() => leave.abort(), random() * 2_000)
+      // They stay, or leave at some time, or after some pieces of the answer: then they are surely known over there.
+      const way = random()
+      const timer = way > 0.3 && way < 0.65 ? setTimeout(() => leave.abort(), random() * 2_000) : undefined
+      let piecesLeft = way < 0.65 ? Number.POSITIVE_INFINITY : 1 + Math.floor(random() * 8)
       try {
-        const body = JSON.stringify({ model: 'chat', messages, stream: random() < 0.7 })
+        const body = JSON.stringify({ model: 'chat', messages, stream: way > 0.65 || random() < 0.7 })
         const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body, signal: leave.signal })
-        await answer.text()
+        for await (const _ of answer.body ?? []) if ((piecesLeft -= 1) <= 0) leave.abort()
         if (answer.status === 200) completed += 1
       } catch {
         // It left.
@@ -431,7 +433,7 @@ describe('a client that leaves', () => {
     await until(() => accounted().size > 0 && [...arrived()].every((id) => accounted().has(String(id))))
     expect(completed).toBeGreaterThan(0)
     expect(server.records.length).toBeGreaterThan(completed)
-    expect(up.requests.length).toBeGreaterThan(500)
+    expect(up.requests.length).toBeGreaterThan(300)
     const ids = new Set(server.records.map(({ requestId }) => requestId))
     expect(ids.size).toBe(server.records.length)
     expect(server.records.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(completed)
@@ -441,8 +443,8 @@ describe('a client that leaves', () => {
     expect(text).not.toMatch(/tokenmill_endpoint_in_flight\{[^}]*\} [1-9]/)
     // Those whose clients had gone stopped over there too.
     const abandoned = up.requests.filter(({ abandonedAtMs }) => abandonedAtMs !== undefined).length
-    expect(abandoned).toBeGreaterThan(100)
-  }, 60_000)
+    expect(abandoned).toBeGreaterThan(30)
+  }, 180_000)
 
   it('reads slowly: the upstream is held back, and gets every byte later', async () => {
     let sent = 0
