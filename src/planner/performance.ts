@@ -91,7 +91,10 @@ export interface Performance {
   readonly cacheWaitMs: number
 }
 
-/** Sharpness of the knee between memory-bound and compute-bound: (read^p + compute^p)^(1/p). */
+/**
+ * Sharpness of the knee between memory-bound and compute-bound: (read^p + compute^p)^(1/p), ms. The roofline's
+ * maximum (Williams, Waterman and Patterson, 2009) is its limit for large p; kernels near the ridge reach neither peak.
+ */
 const knee = 3
 
 /** A step's time from its work: overlapping reads and arithmetic, then cache, launches, links and host. */
@@ -150,7 +153,8 @@ export function prefillWorkMs(facts: DeploymentFacts, work: StepWork, c: Coeffic
 
 /**
  * Times of a closed loop on one replica. While one request emits its tokens, each of the others is prefilled once,
- * and that work (not its launches: engines mix prompts into steps) stands between its steps; requests beyond the cache's room wait for a place (Little's law).
+ * and that work (not its launches: engines mix prompts into steps) stands between its steps; requests beyond the cache's room wait for a place
+ * (Little's law: J. Little, 1961). All times in ms.
  */
 export function performanceOf(
   facts: DeploymentFacts,

@@ -37,10 +37,26 @@ describe('predictTable()', () => {
     ['llama-3.1-70b,h100,vllm,bf16,1000,100,4,1,1,1,1', /does not fit: each GPU lacks \d+ bytes/],
     ['llama-3.1-70b,h100,vlm,fp8,1000,100,4,4,1,1,1', /^row 1, column engine: .*Nearest: vllm/],
     [',h100,vllm,fp8,1000,100,4,4,1,1,1', /^row 1, column model: model is empty/],
+    ['llama-3.1-70b,h1000,vllm,fp8,1000,100,4,4,1,1,1', /^row 1, column gpu: .*Nearest: h100_sxm/],
+    ['llama-3.1-70b,h100,vllm,fp9,1000,100,4,4,1,1,1', /^row 1, column precision: .*Nearest: .*fp8/],
+    ['llama-3.1-70b,h100,vllm,fp8,1000,-1,4,4,1,1,1', /^row 1, column osl: osl is -1/],
+    ['llama-3.1-70b,h100,vllm,fp8,1000,100,many,4,1,1,1', /^row 1, column concurrency: .*'many', not a number/],
+    [
+      'llama-3.1-70b,h100,vllm,fp8,200000,100,4,4,1,1,1',
+      /^row 1.*200100 tokens; the context of llama-3.1-70b is 131072/,
+    ],
+    ['llama-3.1-70b,h100,vllm,fp8,1000,100,4,0,1,1,1', /^row 1, column tp: tp is 0/],
   ])('gives the reason in place of figures: %s', (line, message) => {
     const [row] = predictCsv(line)
     expect(row?.['error']).toMatch(message)
     for (const name of outputColumns.slice(0, 10)) expect(row?.[name]).toBe('')
+  })
+
+  it('counts rows from 1 below the header, and predicts the good ones beside a bad one', () => {
+    const good = 'llama-3.1-70b,h100,vllm,fp8,1000,100,4,4,1,1,1'
+    const rows = predictCsv(good, good.replace('1000', 'x'), good)
+    expect(rows.map((row) => row['error'])).toEqual(['', expect.stringMatching(/^row 2, column isl:/), ''])
+    expect(rows[2]?.['tpot_ms']).toBe(rows[0]?.['tpot_ms'])
   })
 
   it('refuses a table without the columns it needs', () => {

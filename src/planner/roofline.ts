@@ -240,7 +240,10 @@ function readShare(shape: ModelShape, context: number): number {
   return 1
 }
 
-/** Flops of attention for one query token over `context` tokens, all layers: 2 per multiply-add. */
+/**
+ * Flops of attention for one query token over `context` tokens, all layers: 2 per multiply-add. Absorbed latent
+ * attention after DeepSeek-V2 (arXiv 2405.04434), the indexer after DeepSeek-V3.2, windows as the model's config states.
+ */
 function attentionFlops(shape: ModelShape, context: number, decoding: boolean): number {
   let flops = 0
   for (const group of shape.mixers) {
@@ -259,8 +262,8 @@ function attentionFlops(shape: ModelShape, context: number, decoding: boolean): 
 }
 
 /**
- * Collective bytes of `tokens` tokens over the link, ms. Tensor parallel: two all-reduces per layer, each moving
- * 2·(t−1)/t of the BF16 activations per GPU. Attention groups (dp) gather each other's tokens before a layer's
+ * Collective bytes of `tokens` tokens over the link, ms. Tensor parallel (Megatron-LM, arXiv 1909.08053): two
+ * all-reduces per layer, each moving 2·(t−1)/t of the BF16 activations per GPU. Attention groups (dp) gather each other's tokens before a layer's
  * experts and scatter the results after them, (d−1) times their own each; both count twice, as groups pad to the
  * fullest one and library collectives reach half the rate of the engines' own all-reduce. Pipeline: one hand-over
  * per stage.
