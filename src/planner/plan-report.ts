@@ -81,7 +81,11 @@ function headline(best: Choice): Section {
   return {
     kind: 'facts',
     facts: [
-      { label: 'GPUs', value: String(best.gpus), note: `${best.replicas} replicas of ${prediction.gpus}` },
+      {
+        label: 'GPUs',
+        value: String(best.gpus),
+        note: `${best.replicas} ${best.replicas === 1 ? 'replica' : 'replicas'} of ${prediction.gpus}`,
+      },
       { label: 'TTFT', value: `${ttftMs.value.toFixed(0)} ms`, note: range(ttftMs.low, ttftMs.high, 0) },
       { label: 'TPOT', value: `${tpotMs.value.toFixed(1)} ms`, note: range(tpotMs.low, tpotMs.high, 1) },
       { label: 'Output tokens/s per GPU', value: rate.value.toFixed(0), note: range(rate.low, rate.high, 0) },
@@ -151,7 +155,7 @@ function choicesSection({ choices }: Recommendation): Section {
   return {
     kind: 'table',
     title: 'Configurations that meet the objectives, cheapest first',
-    note: 'At once: requests in flight on one replica. Safe: the unfavourable end of the interval meets the objectives too.',
+    note: `At once: requests in flight on one replica. Safe: the unfavourable end of the interval meets the objectives too.${extrapolationNote(choices)}`,
     columns,
     rows: choices
       .slice(0, 40)
@@ -165,10 +169,16 @@ function choicesSection({ choices }: Recommendation): Section {
         choice.prediction.tokensPerSecondPerGpu.value,
         choice.usdPerHour,
         choice.safe,
-        choice.prediction.extrapolated.join('; ') || 'no',
+        choice.prediction.extrapolated.length > 0,
       ]),
     highlighted: choices.length > 0 ? [0] : [],
   }
+}
+
+/** The reasons behind "extrapolated", each once. */
+function extrapolationNote(choices: readonly Choice[]): string {
+  const reasons = new Set(choices.flatMap(({ prediction }) => prediction.extrapolated))
+  return reasons.size === 0 ? '' : ` Extrapolated: ${[...reasons].join('; ')}.`
 }
 
 function costSection({ choices }: Recommendation, { usdPerKwh, pue }: PlanReportFacts): Section {
