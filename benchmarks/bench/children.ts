@@ -74,6 +74,7 @@ export function runTimed(command: readonly string[], env: NodeJS.ProcessEnv = {}
 }
 
 /** `tokenmill bench` with these arguments. */
-export function runBenchCommand(args: readonly string[]): Promise<Finished> {
-  return runTimed([process.execPath, 'src/cli/main.ts', 'bench', ...args, '--quiet', '--energy', 'none'])
+export function runBenchCommand(args: readonly string[], nodeFlags: readonly string[] = []): Promise<Finished> {
+  const program = [process.execPath, ...nodeFlags, 'src/cli/main.ts', 'bench']
+  return runTimed([...program, ...args, '--quiet', '--energy', 'none'])
 }

@@ -289,6 +289,9 @@ async function rivals(): Promise<void> {
   }
 }
 
+/** A collector that has little room does not put off its work: what the process holds is then what it needs. */
+const smallHeap = ['--max-old-space-size=64', '--max-semi-space-size=4']
+
 async function memory(): Promise<void> {
   const mock = await startMockProcess([
     '--ttft',
@@ -303,26 +306,15 @@ async function memory(): Promise<void> {
   try {
     const peaks: number[] = []
     for (const requests of values.quick ? [1000, 10_000] : [10_000, 100_000]) {
-      const finished = await runBenchCommand([
-        mock.url,
-        '--concurrency',
-        '16',
-        '--requests',
-        String(requests),
-        '--output',
-        '8',
-        '--prompt',
-        '16',
-        '--json',
-        json,
-      ])
+      const load = ['--concurrency', '16', '--requests', String(requests), '--output', '8', '--prompt', '16']
+      const finished = await runBenchCommand([mock.url, ...load, '--json', json], smallHeap)
       peaks.push((readResult(finished).points[0]?.runs[0]?.client['peakRssBytes'] ?? 0) / 2 ** 20)
     }
     const [few = 0, many = 0] = peaks
     report(
       `memory: peak with ${values.quick ? '1,000 and 10,000' : '10,000 and 100,000'} requests`,
       `${few.toFixed(0)} and ${many.toFixed(0)} MiB`,
-      'no growth with requests: within a fifth, the collector’s slack',
+      'no growth with requests: within a fifth',
       many < 1.2 * few,
     )
   } finally {

@@ -3,7 +3,13 @@ import { TokenmillError } from '../../core/index.ts'
 import type { RequestRecord } from '../metrics/record.ts'
 import type { LoadPlan } from '../plan.ts'
 import type { StopMode } from './load-runner.ts'
-import type { ClientHealth, WorkerCommand, WorkerReport, WorkerStart } from './worker-messages.ts'
+import {
+  unpackRecords,
+  type ClientHealth,
+  type WorkerCommand,
+  type WorkerReport,
+  type WorkerStart,
+} from './worker-messages.ts'
 
 /** Between the start command and time 0: every thread has read it by then. */
 const headStartMs = 20
@@ -53,7 +59,7 @@ export async function startLoad(options: LoadFleetOptions): Promise<LoadFleet> {
         if (report.kind === 'ready') announceReady()
         else if (report.kind === 'done') resolve(report.client)
         else {
-          for (const record of report.records) options.onRecord(record)
+          for (const record of unpackRecords(report.batch)) options.onRecord(record)
           inFlight[part] = report.inFlight
           options.onProgress(inFlight.reduce((sum, each) => sum + each, 0))
         }

@@ -3,7 +3,7 @@ import { createMachineClock } from '../machine-clock.ts'
 import type { RequestRecord } from '../metrics/record.ts'
 import { loadTokenCounter } from '../tokens.ts'
 import { LoadRunner } from './load-runner.ts'
-import type { WorkerCommand, WorkerReport, WorkerStart } from './worker-messages.ts'
+import { packRecords, type WorkerCommand, type WorkerReport, type WorkerStart } from './worker-messages.ts'
 
 /** How often finished requests are handed to the main thread. */
 const reportPeriodMs = 100
@@ -25,11 +25,11 @@ async function main(): Promise<void> {
     onRecord: (record) => finished.push(record),
     ...(countTokens === undefined ? {} : { countTokens }),
   })
-  const post = (report: WorkerReport): void => port.postMessage(report)
+  const post = (report: WorkerReport, owned: ArrayBuffer[] = []): void => port.postMessage(report, owned)
   const flush = (): void => {
-    const records = finished
+    const batch = packRecords(finished)
     finished = []
-    post({ kind: 'records', records, inFlight: runner.inFlight })
+    post({ kind: 'records', batch, inFlight: runner.inFlight }, [batch.chunksMs.buffer])
   }
   const started = new Promise<void>((resolve) => {
     port.on('message', (command: WorkerCommand) => {
