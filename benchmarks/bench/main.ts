@@ -226,16 +226,7 @@ async function rivals(): Promise<void> {
   const many = 5 * few
   // As many users as the rivals serve on two cores without being late themselves.
   const base = { users: 16, promptTokens: 128, outputTokens: 64 }
-  const times = [
-    '--ttft',
-    'lognormal:150ms,0.3',
-    '--itl',
-    'gamma:20ms,0.3',
-    '--cache-blocks',
-    '0',
-    '--max-records',
-    '0',
-  ]
+  const times = ['--ttft', 'lognormal:150ms,0.3', '--itl', 'gamma:20ms,0.3', '--cache-blocks', '0']
   let ours: (Compared & { readonly eventUs: number }) | undefined
   for (const name of ['ours', 'aiperf', 'guidellm'] as const) {
     const results: (Compared | undefined)[] = []

@@ -124,7 +124,7 @@ function probeError(target: Target, record: RequestRecord): TokenmillError {
   const hint = advice[record.outcome] ?? status404
   return new TokenmillError(
     'upstream_failed',
-    `${where} cannot be measured: ${record.outcome}: ${record.message}. ${hint}`.trimEnd(),
+    `${where} cannot be measured: ${record.outcome}: ${record.message.replace(/\.$/, '')}. ${hint}`.trimEnd(),
     record.status === 0 ? {} : { upstreamStatus: record.status },
   )
 }

@@ -21,6 +21,8 @@ export interface ClientFigures {
   readonly loopDelayMsP99: number | null
   /** Batches of bytes read. */
   readonly reads: number
+  /** Requests that met a kept connection closed, and were sent once more over a new one. */
+  readonly resent: number
   readonly cpuMs: number
   /** CPU time of the load threads over the run's time: 1 is one core. */
   readonly cpuShare: number
@@ -271,6 +273,10 @@ function findWarnings(parts: RunParts): string[] {
     warnings.push(`Little's law is off by ${percent(residual)}: the window was no steady state.`)
   if (aggregate.ok > 0 && (summary['ttftMsCount'] ?? 0) < 100)
     warnings.push('Fewer than 100 complete answers in a run: percentiles that need more are left out.')
+  if (parts.client.resent > 0)
+    warnings.push(
+      `${parts.client.resent} requests met a connection closed that the server had said it keeps, and were sent again over a new one, their clocks running on.`,
+    )
   const together = summary['chunksTogetherShare'] ?? 0
   if (together > notableTogetherShare)
     warnings.push(

@@ -133,11 +133,12 @@ export async function runLoad(options: RunOptions): Promise<RunResult> {
 function clientFigures(health: readonly ClientHealth[], aggregate: RunAggregate, whole: RunAggregate): ClientFigures {
   const receive = new LogHistogram(1.02)
   const loop = new LogHistogram(1.02)
-  let cpuMs = 0
+  let [cpuMs, resent] = [0, 0]
   for (const each of health) {
     receive.merge(LogHistogram.fromJSON(each.receiveLagMs))
     loop.merge(LogHistogram.fromJSON(each.loopDelayMs))
     cpuMs += each.cpuMs
+    resent += each.resent
   }
   const send = aggregate.distributions.sendLagMs
   const seconds = Math.max(1e-9, whole.lastEndMs / 1000)
@@ -150,6 +151,7 @@ function clientFigures(health: readonly ClientHealth[], aggregate: RunAggregate,
     loopDelayMsP50: orNull(loop.quantile(0.5)),
     loopDelayMsP99: orNull(loop.quantile(0.99)),
     reads: receive.count,
+    resent,
     cpuMs,
     cpuShare: cpuMs / 1000 / seconds,
     peakRssBytes: process.resourceUsage().maxRSS * 1024,

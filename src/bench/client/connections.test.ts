@@ -95,6 +95,33 @@ describe('Connections', () => {
     expect(seen).toEqual([0, 1])
   })
 
+  it('send a request again that met a kept connection closed, and then keep none', async () => {
+    // As llama-server does after a stream: says that it keeps the connection, and closes it at the next request.
+    const seen: number[] = []
+    const used = new Set<number>()
+    const url = await serve((socket, number) => {
+      if (used.has(number)) socket.end()
+      else socket.write(answer)
+      if (!used.has(number)) seen.push(number)
+      used.add(number)
+    })
+    const connections = open(url)
+    for (let i = 0; i < 6; i += 1) expect(await ask(connections)).toBe('hi')
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5])
+    expect(connections.resent).toBe(3)
+    // A connection that breaks within an answer is not one of them.
+    let answers = 0
+    const cut = await serve((socket) => {
+      answers += 1
+      if (answers === 1) socket.write(answer)
+      else socket.end('HTTP/1.1 200')
+    })
+    const others = open(cut)
+    await ask(others)
+    expect(await ask(others)).toMatch(/^sent connection: /)
+    expect(others.resent).toBe(0)
+  })
+
   it('reach a name whose first address nobody serves, and say what they do not reach', async () => {
     const url = await serve((socket) => socket.write(answer), createServer(), 'localhost')
     expect(await ask(open(url))).toBe('hi')

@@ -19,29 +19,57 @@ const maxIdleMs = 4_000
 /** Before the other side's stated limit. */
 const idleMarginMs = 1_000
 
+/** So many kept connections that were closed when they were used again, and none is kept any more. */
+const maxClosedReuses = 3
+
 /**
  * Connections of HTTP/1.1 to one origin, each for one request at a time, as many as there are requests: no cap, no
- * pipelining, no retries. Sockets read into a buffer of their own (`onread`) and answers are read in place, so that
- * an event costs one callback and no object. The idle ones are taken last in, first out.
+ * pipelining. Sockets read into a buffer of their own (`onread`) and answers are read in place, so that an event costs one
+ * callback and no object. The idle ones are taken last in, first out.
+ *
+ * Nothing is retried but a request that met a closed door: a kept connection that ends without a byte of an answer had been
+ * closed before. It goes out once more over a new one, its clock running on. Servers that close what they said they
+ * keep (llama-server, after each stream) get a connection for each request.
  */
 export class Connections {
   readonly #url: URL
   readonly #idle: Connection[] = []
   readonly #all = new Set<Connection>()
+  readonly #busy = new Map<AnswerHandler, Connection>()
+  #resent = 0
 
   constructor(url: URL) {
     this.#url = url
   }
 
+  /** Requests that were sent again because a kept connection had been closed. */
+  get resent(): number {
+    return this.#resent
+  }
+
   /** Sends a request; its bytes are one string of ASCII head and any body. */
-  send(request: string, handler: AnswerHandler): Connection {
-    const connection = this.#takeIdle() ?? this.#open()
-    connection.send(request, handler)
-    return connection
+  send(request: string, handler: AnswerHandler): void {
+    const idle = this.#takeIdle()
+    const connection = idle ?? this.#open()
+    this.#busy.set(handler, connection)
+    connection.send(request, handler, idle === undefined ? undefined : () => this.#sendAgain(request, handler))
+  }
+
+  /** The handler wants no more of its answer: the connection ends, unless the answer has. */
+  giveUp(handler: AnswerHandler): void {
+    this.#busy.get(handler)?.giveUp(handler)
+    this.#busy.delete(handler)
   }
 
   close(): void {
     for (const connection of this.#all) connection.destroy()
+  }
+
+  #sendAgain(request: string, handler: AnswerHandler): void {
+    this.#resent += 1
+    const connection = this.#open()
+    this.#busy.set(handler, connection)
+    connection.send(request, handler, undefined)
   }
 
   #takeIdle(): Connection | undefined {
@@ -54,7 +82,12 @@ export class Connections {
 
   #open(): Connection {
     const connection = new Connection(this.#url, {
-      onIdle: () => this.#idle.push(connection),
+      onIdle: (handler) => {
+        this.#busy.delete(handler)
+        if (this.#resent < maxClosedReuses) this.#idle.push(connection)
+        else connection.destroy()
+      },
+      onEnded: (handler) => this.#busy.delete(handler),
       onClosed: () => this.#all.delete(connection),
     })
     this.#all.add(connection)
@@ -63,13 +96,15 @@ export class Connections {
 }
 
 interface ConnectionOwner {
-  /** The answer has ended and another request may follow. */
-  onIdle(): void
+  /** The answer to this handler has ended and another request may follow. */
+  onIdle(handler: AnswerHandler): void
+  /** It has ended and none may follow, or it has failed. */
+  onEnded(handler: AnswerHandler): void
   onClosed(): void
 }
 
 /** A socket with at most one request. Owns both until `onClosed`. */
-export class Connection {
+class Connection {
   readonly #owner: ConnectionOwner
   readonly #socket: Socket
   #connected = false
@@ -77,6 +112,8 @@ export class Connection {
   #handler: AnswerHandler | undefined
   #reader: HttpAnswerReader | undefined
   #idleUntilMs = 0
+  /** Sends the request over another connection: set until the first byte of an answer over a kept one. */
+  #sendAgain: (() => void) | undefined
 
   constructor(url: URL, owner: ConnectionOwner) {
     this.#owner = owner
@@ -107,7 +144,10 @@ export class Connection {
     this.#socket.once('close', () => {
       this.#closed = true
       this.#owner.onClosed()
-      if (failure === undefined && this.#reader?.close() === true) return
+      if (failure === undefined && this.#reader?.close() === true) {
+        if (this.#handler !== undefined) this.#owner.onEnded(this.#handler)
+        return
+      }
       this.#fail('connection', failure ?? new Error('the other side closed the connection'))
     })
   }
@@ -116,8 +156,9 @@ export class Connection {
     return !this.#closed && this.#connected && performance.now() < this.#idleUntilMs
   }
 
-  send(request: string, handler: AnswerHandler): void {
+  send(request: string, handler: AnswerHandler, sendAgain: (() => void) | undefined): void {
     this.#handler = handler
+    this.#sendAgain = sendAgain
     this.#reader = new HttpAnswerReader(handler)
     if (this.#connected) handler.onSent()
     // Before the connection stands, the socket keeps the bytes.
@@ -140,7 +181,9 @@ export class Connection {
     const reader = this.#reader
     // Nobody has asked: what comes between two answers makes the connection unfit.
     if (reader === undefined) return this.destroy()
-    this.#handler?.onRead()
+    const handler = this.#handler
+    this.#sendAgain = undefined
+    handler?.onRead()
     try {
       reader.push(bytes)
     } catch (error) {
@@ -151,15 +194,21 @@ export class Connection {
     if (!reader.done || this.#reader !== reader) return
     this.#handler = undefined
     this.#reader = undefined
-    if (!reader.keepAlive) return this.destroy()
+    if (!reader.keepAlive) {
+      if (handler !== undefined) this.#owner.onEnded(handler)
+      return this.destroy()
+    }
     const idleMs = Math.min(maxIdleMs, (reader.idleMs ?? maxIdleMs + idleMarginMs) - idleMarginMs)
     this.#idleUntilMs = performance.now() + idleMs
-    this.#owner.onIdle()
+    if (handler !== undefined) this.#owner.onIdle(handler)
   }
 
   #fail(problem: 'connection' | 'syntax', error: Error): void {
-    const handler = this.#handler
+    const [handler, sendAgain] = [this.#handler, this.#sendAgain]
     this.destroy()
-    handler?.onFailure(problem, error)
+    if (handler === undefined) return
+    if (sendAgain !== undefined) return sendAgain()
+    this.#owner.onEnded(handler)
+    handler.onFailure(problem, error)
   }
 }

@@ -1,6 +1,6 @@
 import type { Target } from '../plan.ts'
 import type { RequestOutcome, RequestRecord } from '../metrics/record.ts'
-import { Connections, type AnswerHandler, type Connection } from './connections.ts'
+import { Connections, type AnswerHandler } from './connections.ts'
 import type { LoopWatch } from './loop-watch.ts'
 import type { PlannedRequest } from './request-source.ts'
 import { StreamTimeline } from './stream-timeline.ts'
@@ -32,8 +32,8 @@ export interface SentRequest {
 export type AbandonReason = 'unfinished' | 'interrupted'
 
 /**
- * Sends requests over as many HTTP/1.1 connections as there are requests at once and notes when bytes arrive. No
- * retries: what fails is reported as it failed.
+ * Sends requests over as many HTTP/1.1 connections as there are requests at once and notes when bytes arrive. What
+ * fails is reported as it failed.
  */
 export class LoadClient {
   readonly #options: LoadClientOptions
@@ -61,19 +61,25 @@ export class LoadClient {
     return this.#running.size
   }
 
+  /** Requests sent again because the server had closed a connection that it said it keeps. */
+  get resent(): number {
+    return this.#connections.resent
+  }
+
   /** Always resolves: whatever happens is an outcome in the record. */
   send(planned: PlannedRequest, scheduledMs: number, capWaitMs: number): Promise<SentRequest> {
     const { target } = this.#options
     return new Promise((resolve) => {
       const exchange = new Exchange(this.#options, planned, scheduledMs, capWaitMs, (sent) => {
         this.#running.delete(exchange)
+        if (sent.record.outcome !== 'ok') this.#connections.giveUp(exchange)
         resolve(sent)
       })
       this.#running.add(exchange)
       const { id, body } = planned
       const name = 'x-request-id' in target.headers ? '' : `x-request-id: ${id}\r\n`
       const head = `${this.#head}${name}content-length: ${Buffer.byteLength(body)}\r\n\r\n`
-      exchange.connection = this.#connections.send(`${head}${body}`, exchange)
+      this.#connections.send(`${head}${body}`, exchange)
     })
   }
 
@@ -89,9 +95,8 @@ export class LoadClient {
 
 const apiPaths = { chat: 'chat/completions', completion: 'completions', embedding: 'embeddings' } as const
 
-/** One request and its answer. Owns its timer and its connection until `finish`. */
+/** One request and its answer. Owns its timer until `finish`; the client gives up its connection where it failed. */
 class Exchange implements AnswerHandler {
-  connection: Connection | undefined
   readonly #options: LoadClientOptions
   readonly #planned: PlannedRequest
   readonly #scheduledMs: number
@@ -177,13 +182,12 @@ class Exchange implements AnswerHandler {
     this.finish(reason, why)
   }
 
-  /** The request is over. Idempotent; aborts what still runs. */
+  /** The request is over. Idempotent. */
   finish(outcome: RequestOutcome, message: string): void {
     if (this.#finished) return
     this.#finished = true
     clearTimeout(this.#timer)
     const endMs = this.#options.nowMs()
-    if (outcome !== 'ok') this.connection?.giveUp(this)
     const timeline = this.#timeline
     const { usage, chunks } = timeline
     const counted = this.#countOutput()

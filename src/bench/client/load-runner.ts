@@ -83,6 +83,10 @@ export class LoadRunner {
     return this.#client.inFlight
   }
 
+  get resent(): number {
+    return this.#client.resent
+  }
+
   /** Runs to the end. Never throws for anything that a server does. */
   async run(): Promise<void> {
     this.watch.start()

@@ -28,6 +28,8 @@ export type WorkerReport =
 export interface ClientHealth {
   readonly receiveLagMs: HistogramData
   readonly loopDelayMs: HistogramData
+  /** Requests sent again over a new connection. */
+  readonly resent: number
   /** CPU time of the thread, user and system. */
   readonly cpuMs: number
 }

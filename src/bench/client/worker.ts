@@ -53,6 +53,7 @@ async function main(): Promise<void> {
     client: {
       receiveLagMs: runner.watch.receiveLagMs.toJSON(),
       loopDelayMs: runner.watch.loopDelayMs.toJSON(),
+      resent: runner.resent,
       cpuMs: (cpu.user + cpu.system) / 1000,
     },
   })
