@@ -106,7 +106,15 @@ export function recommend(candidates: Candidates, demand: Demand, assumptions: A
       }
     }
   }
-  choices.sort((a, b) => costRank(a) - costRank(b) || a.gpus - b.gpus || b.requestsPerSecond - a.requestsPerSecond)
+  // At equal cost what was measured goes before what was not.
+  const unknown = ({ prediction }: Choice) => prediction.extrapolated.length
+  choices.sort(
+    (a, b) =>
+      costRank(a) - costRank(b) ||
+      a.gpus - b.gpus ||
+      unknown(a) - unknown(b) ||
+      b.requestsPerSecond - a.requestsPerSecond,
+  )
   return { choices, rejected }
 }
 
