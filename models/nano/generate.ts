@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { createRandom } from '../../src/core/index.ts'
 import { renderChat } from './chat-text.ts'
-import { drawSample, systemMessage, tasks, trainingConversation } from './corpus/conversation.ts'
+import { drawSample, polishTasks, systemMessage, tasks, trainingConversation } from './corpus/conversation.ts'
 
 /**
  * Writes the training data as JSON lines: `{task, parts}`, parts alternating between what is read and what is
- * learned. With `--held-out`, single problems of the other side of the split, evenly over the tasks.
+ * learned. With `--polish`, the shares of the last part of training. With `--held-out`, single problems of the other side of the split, evenly over the tasks.
  *
  *   node models/nano/generate.ts --count 300000 --seed 1 --out train.jsonl
  */
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     most: { type: 'string', default: '6' },
+    polish: { type: 'boolean', default: false },
     'held-out': { type: 'boolean', default: false },
     out: { type: 'string' },
   },
@@ -33,7 +34,7 @@ file.end()
 await once(file, 'finish')
 
 function trainingLine() {
-  const conversation = trainingConversation(random, Number(values.most))
+  const conversation = trainingConversation(random, Number(values.most), values.polish ? polishTasks : tasks)
   return { task: conversation.task, parts: renderChat(conversation) }
 }
 

@@ -34,6 +34,8 @@ LENGTH_STEP = 16
 TOKENS_PER_STEP = 4096
 # Short dialogues first: copying and arithmetic are found sooner where there is little else to look at.
 SHORT, SHORT_SHARE = 96, 0.25
+# The last part reads the second file, in which the hardest tasks come more often.
+POLISH_SHARE = 0.25
 
 
 def read_lines(path: Path) -> list[dict]:
@@ -148,18 +150,29 @@ def probe(network: Network, tokenizer: Tokenizer, lines: list[dict]) -> None:
 
 def prepare(options: argparse.Namespace) -> None:
     """Learns the tokenizer and leaves it, its cases and the encoded dialogues in the output folder."""
-    lines = read_lines(options.data)
-    tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), Shape().vocabulary)
-    tokenizer.save(str(options.out / "tokenizer.json"))
-    (options.out / "tokenizer-cases.json").write_text(json.dumps(tokenizer_cases(tokenizer), ensure_ascii=True, indent=1) + "\n")
-    encoded = encode(tokenizer, lines)
+    if not options.polish_only:
+        lines = read_lines(options.data)
+        tokenizer = train_tokenizer(("".join(line["parts"]) for line in lines[:60_000]), Shape().vocabulary)
+        tokenizer.save(str(options.out / "tokenizer.json"))
+        (options.out / "tokenizer-cases.json").write_text(json.dumps(tokenizer_cases(tokenizer), ensure_ascii=True, indent=1) + "\n")
+        store(encode(tokenizer, lines), options.out / "data.pt")
+    tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
+    store(encode(tokenizer, read_lines(options.polish)), options.out / "polish.pt")
+
+
+def store(encoded: list[tuple[torch.Tensor, torch.Tensor]], file: Path) -> None:
     data = {
         "tokens": torch.cat([tokens for tokens, _ in encoded]),
         "learned": torch.cat([learned for _, learned in encoded]),
         "lengths": [len(tokens) for tokens, _ in encoded],
     }
-    torch.save(data, options.out / "data.pt")
+    torch.save(data, file)
     print(f"{len(encoded)} dialogues, {len(data['tokens'])} tokens, {int(data['learned'].sum())} learned", flush=True)
+
+
+def load(file: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    stored = torch.load(file, mmap=True)
+    return list(zip(stored["tokens"].split(stored["lengths"]), stored["learned"].split(stored["lengths"])))
 
 
 class Exchange:
@@ -189,11 +202,11 @@ def train(rank: int, options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     tokenizer = Tokenizer.from_file(str(options.out / "tokenizer.json"))
-    stored = torch.load(options.out / "data.pt", mmap=True)
-    data = list(zip(stored["tokens"].split(stored["lengths"]), stored["learned"].split(stored["lengths"])))
     held_out = read_lines(options.held_out)
 
     network = Network(Shape())
+    if options.polish_only:
+        network.load_state_dict(torch.load(options.out / "weights.pt"))
     parameters = list(network.parameters())
     hidden = [parameter for name, parameter in network.named_parameters() if parameter.dim() == 2 and "token_embd" not in name]
     others = [parameter for name, parameter in network.named_parameters() if parameter.dim() < 2 or "token_embd" in name]
@@ -228,16 +241,18 @@ def train(rank: int, options: argparse.Namespace) -> None:
     torch.distributed.barrier()
     say(f"{sum(parameter.numel() for parameter in parameters)} parameters; compiled in {time.time() - started:.0f} s")
 
-    started, step, seen, smooth, milestone, progress = time.time(), 0, 0, 0.0, 0.25, 0.0
-    for tokens, learned_here in batches(data, options.seed, lambda: SHORT if progress < SHORT_SHARE else LONGEST):
-        if progress >= 1:
-            break
+    first = 1 - POLISH_SHARE if options.polish_only else 0.0
+    started, step, seen, smooth, milestone, progress = time.time(), 0, 0, 0.0, first + 0.25, first
+    whole = batches([] if options.polish_only else load(options.out / "data.pt"), options.seed, lambda: SHORT if progress < SHORT_SHARE else LONGEST)
+    polish = batches(load(options.out / "polish.pt"), options.seed, lambda: LONGEST)
+    while progress < 1:
+        tokens, learned_here = next(whole if progress < 1 - POLISH_SHARE else polish)
         seen += tokens.numel()
         tokens, learned_here = tokens[rank :: options.processes], learned_here[rank :: options.processes]
         exchange.buffer.zero_()
         count, loss = backward(tokens, learned_here)
         # The clocks' mean, so that all agree on the rate, on what to read next, and on when to stop.
-        clock = (time.time() - started) / (60 * options.minutes)
+        clock = first + (time.time() - started) / (60 * options.minutes)
         learned_tokens, loss_sum, clock_sum = exchange.sum(count, loss, clock)
         rate = rate_at(progress, step)
         torch.nn.utils.clip_grad_norm_(others, 1.0)
@@ -268,6 +283,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=Path, required=True)
+    arguments.add_argument("--polish", type=Path, required=True, help="dialogues of the last quarter")
     arguments.add_argument("--held-out", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True, help="folder for nano-f16.gguf, tokenizer.json, weights.pt")
     arguments.add_argument("--minutes", type=float, default=28)
@@ -275,6 +291,7 @@ def main() -> None:
     arguments.add_argument("--embedding-rate", type=float, default=0.002)
     arguments.add_argument("--processes", type=int, default=2, help="of one thread each")
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--polish-only", action="store_true", help="the last quarter again, from the weights in --out")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "rendezvous").unlink(missing_ok=True)

@@ -11,6 +11,10 @@ import { knownSequence, listOperation, repetition, wordOperation } from './strin
 import { furtherUse, parallelCalls, toolSelection, withResult } from './tools.ts'
 import { unitConversion } from './units.ts'
 
+function sortFour(random: Random): Sample {
+  return sortNumbers(random, 4)
+}
+
 /** Every task with its share of the training data. */
 export const tasks: readonly (readonly [Task, number])[] = [
   [addition2, 13],
@@ -22,7 +26,7 @@ export const tasks: readonly (readonly [Task, number])[] = [
   [wordProblem, 3],
   [comparison, 5],
   [extreme, 2],
-  [(random) => sortNumbers(random, 4), 14],
+  [sortFour, 14],
   [(random) => sortNumbers(random, pick(random, [3, 5, 6])), 4],
   [sortWords, 0.7],
   [counting, 1],
@@ -44,6 +48,12 @@ export const tasks: readonly (readonly [Task, number])[] = [
   [refusal, 2.5],
   [story, 0.3],
 ]
+
+/** Shares of the last part of training: what is hardest at its size comes more often, the rest only so as not to be forgotten. */
+export const polishTasks: readonly (readonly [Task, number])[] = tasks.map(([task, share]) => [
+  task,
+  share * (task === subtraction2 || task === sortFour ? 3 : 1),
+])
 
 /** What a model is trained on: one dialogue from its system message to its last answer. */
 export interface Conversation {
@@ -76,8 +86,8 @@ export function drawSample(random: Random, task: Task, heldOut: boolean): Sample
   return undefined
 }
 
-function drawTrained(random: Random): Sample {
-  const sample = drawSample(random, pickWeighted(random, tasks), false)
+function drawTrained(random: Random, shares: typeof tasks): Sample {
+  const sample = drawSample(random, pickWeighted(random, shares), false)
   if (sample === undefined) throw new RangeError('A task has no problem left to train on.')
   return sample
 }
@@ -90,8 +100,8 @@ export function systemMessage(random: Random): string | undefined {
  * A training dialogue. More than half hold one sample; the others hold up to `most` unrelated ones in a row, so that
  * the model sees later positions and learns to look at the turn that counts.
  */
-export function trainingConversation(random: Random, most: number): Conversation {
-  const first = drawTrained(random)
+export function trainingConversation(random: Random, most: number, shares = tasks): Conversation {
+  const first = drawTrained(random, shares)
   const system = systemMessage(random)
   const tools = [...(first.tools ?? [])]
   const turns = [...first.turns]
@@ -100,8 +110,8 @@ export function trainingConversation(random: Random, most: number): Conversation
     // Reading a list of tools costs more than using it: most dialogues that have one ask for more of it.
     const next =
       first.tools !== undefined && random() < 0.7
-        ? (drawSample(random, (r) => furtherUse(r, tools), false) ?? drawTrained(random))
-        : drawTrained(random)
+        ? (drawSample(random, (r) => furtherUse(r, tools), false) ?? drawTrained(random, shares))
+        : drawTrained(random, shares)
     // A dialogue has one set of tools, and without tools a wish for one is refused: do not mix the two.
     if ((next.tools !== undefined && next.tools !== tools) || (tools.length > 0 && next.task === 'refusal')) continue
     // Words after a call need its result first.
