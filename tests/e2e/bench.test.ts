@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -125,6 +125,47 @@ describe('runBench() counts', () => {
     expect(Object.keys(expected)).toHaveLength(10)
     expect(result.summary['attainment']).toBeLessThan(0.5)
     expect(textReport(result)).toContain('httpError: 500: The mock was told to fail.')
+  })
+
+  it('servers that never end: tokens, an event or a body without end, each stopped at its limit and named', async () => {
+    const word = 'data: {"choices":[{"index":0,"delta":{"content":" on"},"finish_reason":null}]}\n\n'
+    const last = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    let sent = 0
+    const url = await serveHttp((request, response) => {
+      // The probe and /tokenize get what they want.
+      const kind = sent < 2 ? 'whole' : (['tokens', 'event', 'body'][sent % 3] ?? '')
+      if (request.url?.endsWith('/chat/completions') === true) sent += 1
+      response.setHeader('content-type', kind === 'body' ? 'application/json' : 'text/event-stream')
+      if (kind === 'whole') return response.end(`${word}${last}`)
+      const piece = kind === 'tokens' ? word : kind === 'event' ? `data: ${'x'.repeat(4000)}` : ' '.repeat(1 << 20)
+      const more = setInterval(() => response.writableLength > 1 << 22 || response.write(piece), 1)
+      return response.on('close', () => clearInterval(more))
+    })
+    const limits = { requests: 6, timeout: 1500, maxEventBytes: 65_536, failurePause: 1 }
+    const result = await measure(url, { model: 'm', concurrency: ['6'], ...limits })
+    const { outcomes = {}, failures = [] } = result.points[0]?.runs[0] ?? {}
+    // A body without end meets its own limit or the clock, whichever comes first on this machine.
+    expect((outcomes['timedOut'] ?? 0) + (outcomes['malformed'] ?? 0)).toBe(6)
+    expect(outcomes['timedOut']).toBeGreaterThanOrEqual(2)
+    expect(outcomes['malformed']).toBeGreaterThanOrEqual(2)
+    const text = failures.map(({ message }) => message).join('\n')
+    expect(text).toMatch(/timedOut: no complete answer within 1500 ms/)
+    expect(text).toMatch(/malformed: .*maxEventBytes/)
+    expect(result.valid).toBe(false)
+  })
+
+  it('requests to a server that goes away during the run', async () => {
+    const mock = await start({ itl: 'fixed:20ms' })
+    const run = measure(mock.url, { concurrency: ['4'], duration: 60_000, failurePause: 5, maxFailuresInRow: 30 })
+    await expect.poll(() => mock.totals().requests).toBeGreaterThan(6)
+    await mock.close()
+    const result = await run
+    const { outcomes = {}, failures = [] } = result.points[0]?.runs[0] ?? {}
+    expect(outcomes['ok']).toBeGreaterThan(5)
+    expect(outcomes['cut']).toBeGreaterThan(0)
+    expect(outcomes['connectFailed']).toBeGreaterThan(20)
+    expect(failures.map(({ message }) => message).join('\n')).toMatch(/connectFailed: .*ECONNREFUSED/)
+    expect(Object.values(outcomes).reduce((sum, count) => sum + count, 0)).toBe(result.summary['requestsTotal'])
   })
 
   it('servers without usage, without streaming, and with usage that cannot be true', async () => {
@@ -330,15 +371,27 @@ describe('runBench() ends', () => {
     await expect(measure(url, { class: ['a:share=0.5', 'b:share=0.6'] })).rejects.toThrow(/sum to 1/)
     await expect(measure(url, { trace: '/nonexistent' })).rejects.toThrow(/Cannot read the trace/)
     await expect(measure([url, url], {})).rejects.toThrow(/One URL is needed; 2 given/)
+    const injected = { model: 'm', header: ['x-a: b\r\nx-c: d'] }
+    await expect(measure(url, injected)).rejects.toThrow(/'x-a' holds characters that a header cannot/)
+    await expect(measure(url, { model: 'm', header: ['Content-Length: 3'] })).rejects.toThrow(
+      /set by the client itself/,
+    )
   })
 })
 
 function servePage(html: string): Promise<string> {
+  return serveHttp((_request, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end(html)
+  })
+}
+
+/** A server that answers as it likes; its base URL. */
+function serveHttp(answer: RequestListener): Promise<string> {
   return new Promise((resolve) => {
-    const server: Server = createServer((_request, response) => {
-      response.setHeader('content-type', 'text/html')
-      response.end(html)
-    }).listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`))
+    const server: Server = createServer(answer).listen(0, '127.0.0.1', () =>
+      resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`),
+    )
     closers.push(
       () =>
         new Promise((closed) => {
