@@ -116,7 +116,10 @@ describe('runBench() counts', () => {
     const result = await measure(mock.url, { concurrency: ['16'], requests: 160, failurePause: 1, timeout: 3000 })
     const expected: Record<string, number> = {}
     // The first was the probe.
-    for (const { fault } of mock.records().slice(1)) {
+    const records = mock.records().slice(1)
+    for (const [index, { fault, requestId }] of records.entries()) {
+      // A kept connection that closes before any has been seen to answer again: sent once more, and judged by that.
+      if (fault === 'refuse' && records.slice(index + 1).some((each) => each.requestId === requestId)) continue
       const outcome = fault === undefined ? 'ok' : (outcomeOf[fault] ?? 'ok')
       expected[outcome] = (expected[outcome] ?? 0) + 1
     }
@@ -157,7 +160,7 @@ describe('runBench() counts', () => {
   it('requests to a server that goes away during the run', async () => {
     const mock = await start({ itl: 'fixed:20ms' })
     const run = measure(mock.url, { concurrency: ['4'], duration: 60_000, failurePause: 5, maxFailuresInRow: 30 })
-    await expect.poll(() => mock.totals().requests).toBeGreaterThan(6)
+    await expect.poll(() => mock.totals().requests, { timeout: 20_000 }).toBeGreaterThan(6)
     await mock.close()
     const result = await run
     const { outcomes = {}, failures = [] } = result.points[0]?.runs[0] ?? {}
@@ -332,7 +335,7 @@ describe('runBench() ends', () => {
   it('at the drain limit when answers never come, and names them unfinished', async () => {
     const mock = await start()
     const run = measure(mock.url, { concurrency: ['3'], duration: 300, drain: 300, output: '4' })
-    await expect.poll(() => mock.records().length).toBeGreaterThan(0)
+    await expect.poll(() => mock.records().length, { timeout: 20_000 }).toBeGreaterThan(0)
     mock.setFaults([parseFault('hang:1')])
     const result = await run
     expect(result.points[0]?.runs[0]?.outcomes['unfinished']).toBe(3)
@@ -341,7 +344,7 @@ describe('runBench() ends', () => {
   it('early when nothing succeeds any more', async () => {
     const mock = await start()
     const run = measure(mock.url, { concurrency: ['2'], duration: 60_000, failurePause: 1, maxFailuresInRow: 20 })
-    await expect.poll(() => mock.records().length).toBeGreaterThan(0)
+    await expect.poll(() => mock.records().length, { timeout: 20_000 }).toBeGreaterThan(0)
     mock.setFaults([parseFault('error:1')])
     const result = await run
     expect(result.valid).toBe(false)

@@ -120,6 +120,20 @@ describe('Connections', () => {
     await ask(others)
     expect(await ask(others)).toMatch(/^sent connection: /)
     expect(others.resent).toBe(0)
+    // Nor is one of a server that has kept a connection before.
+    let asked = 0
+    const refusing = await serve((socket) => {
+      asked += 1
+      if (asked === 3) socket.end()
+      else socket.write(answer)
+    })
+    const kept = open(refusing)
+    expect([await ask(kept), await ask(kept), await ask(kept)]).toEqual([
+      'hi',
+      'hi',
+      'sent connection: the other side closed the connection',
+    ])
+    expect(kept.resent).toBe(0)
   })
 
   it('reach a name whose first address nobody serves, and say what they do not reach', async () => {

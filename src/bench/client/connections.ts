@@ -29,7 +29,8 @@ const maxClosedReuses = 3
  *
  * Nothing is retried but a request that met a closed door: a kept connection that ends without a byte of an answer had been
  * closed before. It goes out once more over a new one, its clock running on. Servers that close what they said they
- * keep (llama-server, after each stream) get a connection for each request.
+ * keep (llama-server, after each stream) get a connection for each request; of one that has kept a connection, the like is a
+ * failure.
  */
 export class Connections {
   readonly #url: URL
@@ -37,6 +38,8 @@ export class Connections {
   readonly #all = new Set<Connection>()
   readonly #busy = new Map<AnswerHandler, Connection>()
   #resent = 0
+  /** A kept connection has answered again: from now on, one that closes without an answer is the server's failure. */
+  #keeps = false
 
   constructor(url: URL) {
     this.#url = url
@@ -52,7 +55,11 @@ export class Connections {
     const idle = this.#takeIdle()
     const connection = idle ?? this.#open()
     this.#busy.set(handler, connection)
-    connection.send(request, handler, idle === undefined ? undefined : () => this.#sendAgain(request, handler))
+    connection.send(
+      request,
+      handler,
+      idle === undefined || this.#keeps ? undefined : () => this.#sendAgain(request, handler),
+    )
   }
 
   /** The handler wants no more of its answer: the connection ends, unless the answer has. */
@@ -87,6 +94,9 @@ export class Connections {
         if (this.#resent < maxClosedReuses) this.#idle.push(connection)
         else connection.destroy()
       },
+      onReused: () => {
+        this.#keeps = true
+      },
       onEnded: (handler) => this.#busy.delete(handler),
       onClosed: () => this.#all.delete(connection),
     })
@@ -98,6 +108,8 @@ export class Connections {
 interface ConnectionOwner {
   /** The answer to this handler has ended and another request may follow. */
   onIdle(handler: AnswerHandler): void
+  /** A kept connection answers. */
+  onReused(): void
   /** It has ended and none may follow, or it has failed. */
   onEnded(handler: AnswerHandler): void
   onClosed(): void
@@ -182,7 +194,10 @@ class Connection {
     // Nobody has asked: what comes between two answers makes the connection unfit.
     if (reader === undefined) return this.destroy()
     const handler = this.#handler
-    this.#sendAgain = undefined
+    if (this.#sendAgain !== undefined) {
+      this.#sendAgain = undefined
+      this.#owner.onReused()
+    }
     handler?.onRead()
     try {
       reader.push(bytes)
