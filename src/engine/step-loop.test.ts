@@ -365,6 +365,41 @@ describe('StepLoop.step()', () => {
     expect(stepsMs.length).toBeLessThanOrEqual(Math.ceil(500 / 30))
   })
 
+  it('computes the prompts of a burst together, though the first of them streams already', () => {
+    const backend = new FakeBackend({ sequenceCells: 2000, batchTokens: 1024, cells: 8000 })
+    const clock = new SetClock()
+    backend.onDecode = (tokens) => {
+      clock.ms += 10 + tokens
+    }
+    const loop = new StepLoop(backend, vocabulary, new StepModel(), clock, {
+      slots: 4,
+      stepTargetMs: 30,
+      longestStepMs: 1000,
+    })
+    const long = (first: number) => Array.from({ length: 100 }, (_, at) => (first + at * 7) % 45)
+    // What a prefill and a decode cost is learnt from the one before.
+    loop.submit(createJob(9, long(5), { maxTokens: 10, ignoreEos: true }))
+    while (loop.busy) loop.step()
+    loop.submit(createJob(1, long(1), { maxTokens: 50, ignoreEos: true }))
+    // The others of the burst arrive while the first is computed.
+    for (const key of [2, 3]) loop.submit(createJob(key, long(key), { maxTokens: 50, ignoreEos: true }))
+    let steps = 0
+    while (loop.status().waiting > 0 || !loop.decodesOnly) {
+      loop.step()
+      steps += 1
+      expect(steps).toBeLessThan(20)
+    }
+    expect(steps).toBeLessThanOrEqual(3)
+    // One that arrives later is held to the target: many small chunks.
+    loop.submit(createJob(4, long(4), { maxTokens: 5, ignoreEos: true }))
+    let later = 0
+    while (!loop.decodesOnly) {
+      loop.step()
+      later += 1
+    }
+    expect(later).toBeGreaterThan(5)
+  })
+
   it('computes nothing more of a prompt whose client has left in the middle of it', () => {
     const backend = new FakeBackend({ sequenceCells: 2000, batchTokens: 64, cells: 8000 })
     const loop = createLoop(backend, 4)

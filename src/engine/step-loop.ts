@@ -139,11 +139,11 @@ export class StepLoop {
     const starting = this.#running.filter(
       (sequence) => sequence.started || (sequence.mayBegin && this.#cache.begin(sequence)),
     )
-    const prompts = starting.filter((sequence) => sequence.remaining > 1)
+    const prompts = starting.filter(({ remaining }) => remaining > 1).sort((one, other) => one.arrival - other.arrival)
     const decoding = starting.filter((sequence) => sequence.remaining === 1)
     const passes = this.#decodingPasses(decoding, prompts)
-    let budget = this.#budget(decoding.length)
-    for (const sequence of prompts.sort((one, other) => one.arrival - other.arrival)) {
+    let budget = this.#budget(decoding, prompts)
+    for (const sequence of prompts) {
       const most = Math.min(budget, longestChunk(sequence), this.#backend.shape.batchTokens)
       if (most < leastChunkTokens) break
       // Rows are multiplied sixteen at a time: a few more cost as much as sixteen.
@@ -169,10 +169,14 @@ export class StepLoop {
   }
 
   /** Prefill tokens for this step: what the target leaves. */
-  #budget(decoding: number): number {
+  #budget(streams: readonly Sequence[], [next]: readonly Sequence[]): number {
+    const decoding = streams.length
     const waiting = this.#waiting.length + this.#running.length - decoding
+    // One that was preempted came first, but the others stream since: it does not hold them up for having been there.
+    const arrival = next === undefined || next.generated > 0 ? Infinity : next.arrival
+    const established = streams.filter(({ arrivalsAtFirstToken }) => arrivalsAtFirstToken < arrival).length
     const { stepTargetMs, longestStepMs } = this.#options
-    return prefillBudget(this.#model, { decoding, waiting, targetMs: stepTargetMs, longestStepMs })
+    return prefillBudget(this.#model, { decoding, established, waiting, targetMs: stepTargetMs, longestStepMs })
   }
 
   /** Fills the batch with the pass's sequences, but for those that have ended or gone back to waiting since it was planned. */
@@ -308,6 +312,7 @@ export class StepLoop {
 
   #emit(sequence: Sequence, token: number, row: number): void {
     const { job } = sequence.group
+    if (sequence.generated === 0) sequence.arrivalsAtFirstToken = this.#arrivals
     sequence.append(token)
     sequence.heldTokens += 1
     if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))

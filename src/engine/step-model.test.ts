@@ -38,7 +38,7 @@ describe('StepModel', () => {
 describe('prefillBudget()', () => {
   const model = new StepModel()
   train(model, 200)
-  const situation = { decoding: 16, waiting: 1, targetMs: undefined, longestStepMs: 1000 }
+  const situation = { decoding: 16, established: 16, waiting: 1, targetMs: undefined, longestStepMs: 1000 }
 
   it('keeps the predicted step within the target beside running streams', () => {
     const tokens = prefillBudget(model, { ...situation, targetMs: 90 })
@@ -47,11 +47,18 @@ describe('prefillBudget()', () => {
   })
 
   it('grows with the number that waits for each that streams, up to the longest step', () => {
-    const few = prefillBudget(model, { ...situation, decoding: 1, waiting: 1, targetMs: 60 })
-    const many = prefillBudget(model, { ...situation, decoding: 1, waiting: 5, targetMs: 60 })
+    const few = prefillBudget(model, { ...situation, decoding: 1, established: 1, waiting: 1, targetMs: 60 })
+    const many = prefillBudget(model, { ...situation, decoding: 1, established: 1, waiting: 5, targetMs: 60 })
     expect(many).toBeGreaterThan(4 * few)
-    const all = prefillBudget(model, { ...situation, decoding: 1, waiting: 5000, targetMs: 60 })
+    const all = prefillBudget(model, { ...situation, decoding: 1, established: 1, waiting: 5000, targetMs: 60 })
     expect(model.predictMs(1, all)).toBeLessThanOrEqual(1001)
+  })
+
+  it('lets streams that came with the prompts wait for them, and no others', () => {
+    const tokens = prefillBudget(model, { ...situation, established: 0, waiting: 8, targetMs: 60 })
+    expect(model.predictMs(16, tokens)).toBeGreaterThan(250)
+    expect(model.predictMs(16, tokens)).toBeLessThanOrEqual(301)
+    expect(prefillBudget(model, { ...situation, waiting: 8, targetMs: 60 })).toBeLessThan(tokens / 4)
   })
 
   it('lets prompts advance even where steps are over their target already', () => {
