@@ -3,7 +3,7 @@ import type { StepModel } from './step-model.ts'
 export interface PrefillSituation {
   /** Sequences that would get their next token from this step. */
   readonly decoding: number
-  /** Those of them that had a token before the prompt that is next arrived. */
+  /** Those of them that had told a few words before the prompt that is next arrived. */
   readonly established: number
   /** Sequences and requests that wait for their prompt to be computed. */
   readonly waiting: number

@@ -25,8 +25,8 @@ export class Sequence implements Holder {
   /** It has been given its place and looked for a prefix; false again after a preemption. */
   started = false
   generated = 0
-  /** The number of the last sequence that had arrived when this one got its first token. */
-  arrivalsAtFirstToken = 0
+  /** The number of the last sequence that had arrived when this one was established: had told a few words. */
+  arrivalsWhenEstablished = Infinity
   /** Prompt tokens that were found in the KV cache when it first began. */
   cached = 0
   sampler: Sampler | undefined

@@ -391,6 +391,7 @@ describe('StepLoop.step()', () => {
     }
     expect(steps).toBeLessThanOrEqual(3)
     // One that arrives later is held to the target: many small chunks.
+    for (let told = 0; told < 8; told += 1) loop.step()
     loop.submit(createJob(4, long(4), { maxTokens: 5, ignoreEos: true }))
     let later = 0
     while (!loop.decodesOnly) {

@@ -174,7 +174,7 @@ export class StepLoop {
     const waiting = this.#waiting.length + this.#running.length - decoding
     // One that was preempted came first, but the others stream since: it does not hold them up for having been there.
     const arrival = next === undefined || next.generated > 0 ? Infinity : next.arrival
-    const established = streams.filter(({ arrivalsAtFirstToken }) => arrivalsAtFirstToken < arrival).length
+    const established = streams.filter(({ arrivalsWhenEstablished }) => arrivalsWhenEstablished < arrival).length
     const { stepTargetMs, longestStepMs } = this.#options
     return prefillBudget(this.#model, { decoding, established, waiting, targetMs: stepTargetMs, longestStepMs })
   }
@@ -312,8 +312,8 @@ export class StepLoop {
 
   #emit(sequence: Sequence, token: number, row: number): void {
     const { job } = sequence.group
-    if (sequence.generated === 0) sequence.arrivalsAtFirstToken = this.#arrivals
     sequence.append(token)
+    if (sequence.generated === establishedTokens) sequence.arrivalsWhenEstablished = this.#arrivals
     sequence.heldTokens += 1
     if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
     const ends = this.#vocabulary.isEndOfGeneration(token)
@@ -405,6 +405,9 @@ interface Planned {
   /** Row to draw the next token from; −1 while the target is not reached. */
   readonly sampleRow: number
 }
+
+/** Tokens after which a reader would notice a pause. Requests of one burst do not all arrive before its first token. */
+const establishedTokens = 8
 
 /** A row of logits per prompt token is wanted: few at a time, for they are vocabulary × 4 bytes each. */
 function longestChunk(sequence: Sequence): number {
