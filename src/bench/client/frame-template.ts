@@ -53,7 +53,8 @@ function endOfString(json: string, from: number): number {
 
 /**
  * Where the text of the event at `start` ends, when it is the template's: the offset of its closing quote. −1 where it
- * is not, where it has not come whole, and where its text needs a decoder (escapes, anything but printable ASCII).
+ * is not, where it has not come whole, where its text needs a decoder (escapes, anything but printable ASCII), and
+ * where it has none: what an event without text means lies in its other keys.
  */
 export function matchTemplate(template: FrameTemplate, bytes: Buffer, start: number, end: number): number {
   const { prefix, suffix } = template
@@ -65,7 +66,7 @@ export function matchTemplate(template: FrameTemplate, bytes: Buffer, start: num
     if (byte === quote) break
     if (byte === backslash || byte < 0x20 || byte > 0x7e) return -1
   }
-  if (end - at < suffix.length) return -1
+  if (at === start + prefix.length || end - at < suffix.length) return -1
   for (let i = 0; i < suffix.length; i += 1) if (bytes[at + i] !== suffix[i]) return -1
   return at
 }

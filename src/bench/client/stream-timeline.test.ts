@@ -85,6 +85,11 @@ describe('StreamTimeline', () => {
     )
   })
 
+  it('reads the other keys of an event whose content is empty, though the event before differed in its content', () => {
+    const both = (content: string) => delta({ content, reasoning: 'r', reasoning_content: 'r' })
+    expect(push([both('a'), both('b'), both('')]).text).toBe('abr')
+  })
+
   it('sees the same whether or not it recognises events by their bytes, however the network cuts them', () => {
     const text = fc.oneof(
       fc.constantFrom(' the', '', '"', '\\', 'ü', '\n', '","finish_reason":"stop', 'tokenmill-probe', '}]}\n\ndata: '),

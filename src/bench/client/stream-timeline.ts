@@ -98,11 +98,8 @@ export class StreamTimeline {
     if (textEnd < 0) return at
     const textStart = at + template.prefix.length
     this.#misses = 0
-    // An empty text is no chunk.
-    if (textEnd > textStart) {
-      if (this.#keepText) this.text += bytes.toString('latin1', textStart, textEnd)
-      this.#arrived(textEnd - textStart)
-    }
+    if (this.#keepText) this.text += bytes.toString('latin1', textStart, textEnd)
+    this.#arrived(textEnd - textStart)
     return textEnd + template.suffix.length
   }
 
