@@ -75,6 +75,18 @@ describe('ThreadGovernor', () => {
     expect(below).toBeLessThan(40)
   })
 
+  it('tries fewer threads on steps that it can compare, and leaves prompts alone', () => {
+    const governor = new ThreadGovernor(2)
+    let { nowMs } = run(governor, 1, undefined)
+    while (governor.threads === 2) governor.observe(1, 3.5, (nowMs += 3.5))
+    expect(governor.settledThreads).toBe(2)
+    // Never seen with nine sequences: says nothing of one thread or two.
+    governor.observe(9, 20, (nowMs += 20))
+    expect(governor.threads).toBe(1)
+    for (let step = 0; step < 3; step += 1) governor.observe(1, 5, (nowMs += 5))
+    expect([governor.threads, governor.settledThreads]).toEqual([2, 2])
+  })
+
   it('has nothing to choose with one thread', () => {
     const governor = new ThreadGovernor(1)
     for (let nowMs = 0; nowMs < 100; nowMs += 1) governor.observe(1, nowMs, nowMs)

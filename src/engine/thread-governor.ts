@@ -27,9 +27,14 @@ export class ThreadGovernor {
     this.#ladder = [...new Set(rungs.filter((rung) => rung >= 1))].sort((one, other) => other - one)
   }
 
-  /** Threads for the next step. */
+  /** Threads for the next step that computes one token of each sequence. */
   get threads(): number {
     return this.#ladder[this.#trial?.rung ?? this.#rung] ?? 1
+  }
+
+  /** Threads for prompts: a trial's would slow down seconds of work that teach nothing. */
+  get settledThreads(): number {
+    return this.#ladder[this.#rung] ?? 1
   }
 
   /** A step on `threads` that computed one token of each of `sequences` took `ms`. */
@@ -37,6 +42,7 @@ export class ThreadGovernor {
     if (this.#ladder.length === 1) return
     const usualMs = this.#usualMs.get(sequences)
     if (usualMs === undefined) {
+      if (this.#trial !== undefined) return
       if (this.#usualMs.size === 0) this.#rest(nowMs, shortestPauseMs)
       this.#usualMs.set(sequences, ms)
       return

@@ -85,7 +85,7 @@ export class LlamaBackend implements Backend {
     this.#forgetSnapshots()
     const { count } = this.batch
     this.#nativeBatch['n_tokens'] = count
-    this.#useThreads(this.#governor.threads)
+    this.#useThreads(singles ? this.#governor.threads : this.#governor.settledThreads)
     const beganAtMs = systemClock.now()
     const code = Number(call(this.#model.library.llama['llama_decode'], this.#context, this.#nativeBatch))
     if (code === 0) {
