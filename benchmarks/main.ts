@@ -13,8 +13,8 @@ import { buildLlamaServer, cacheFolder } from './contenders/llama-server.ts'
 import type { BenchmarkModel, Finding, Run } from './measure/run.ts'
 import { arrivals } from './rows/arrivals.ts'
 import { footprint } from './rows/footprint.ts'
-import { layouts } from './rows/layouts.ts'
 import { overhead } from './rows/overhead.ts'
+import { layouts, padding } from './rows/settings.ts'
 import { sharedPrefix } from './rows/shared-prefix.ts'
 import { throughput } from './rows/throughput.ts'
 
@@ -22,6 +22,7 @@ const rows: Readonly<Record<string, (run: Run) => Promise<void>>> = {
   throughput,
   sharedPrefix,
   layouts,
+  padding,
   arrivals,
   overhead,
   footprint,

@@ -26,7 +26,7 @@ export class Child {
     return this.process.exitCode === null && this.process.signalCode === null
   }
 
-  /** The last 16 KiB of what it printed. */
+  /** The last 128 KiB of what it printed. */
   get output(): string {
     return this.#output
   }
@@ -47,7 +47,7 @@ export class Child {
   }
 
   #keep(bytes: Buffer): void {
-    this.#output = (this.#output + bytes.toString()).slice(-16_384)
+    this.#output = (this.#output + bytes.toString()).slice(-131_072)
   }
 }
 

@@ -20,6 +20,7 @@ export interface LoadSpec {
   readonly ctx: number | undefined
   readonly slots: number
   readonly kvLayout: 'streams' | 'unified'
+  readonly rowPadding: 'auto' | 'on' | 'off'
   readonly kvType: 'f16' | 'q8_0' | 'q4_0'
   /** Undefined: decided by the model's size. */
   readonly threads: number | undefined

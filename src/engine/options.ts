@@ -62,6 +62,14 @@ export const engineOptions = defineOptions({
     help: 'Flash attention',
     reason: 'libllama knows which backends have it for a model',
   },
+  rowPadding: {
+    schema: z.enum(['auto', 'on', 'off']),
+    default: 'auto',
+    value: '<when>',
+    choices: ['auto', 'on', 'off'],
+    help: 'Compute a row or two for nothing where four rows take less time than three (auto: measured when the model is loaded)',
+    reason: 'three streams of quantized weights on a CPU: 10.8 ms a step alone, 5.9 ms with a fourth row',
+  },
   stepTargetMs: {
     schema: durationMs,
     value: '<duration>',

@@ -177,6 +177,7 @@ function warmUp(backend: LlamaBackend, model: StepModel): void {
     else model.observe(0, tokens, systemClock.now() - beganAtMs)
     backend.clear(0)
   }
+  backend.learnPadding()
 }
 
 function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild {

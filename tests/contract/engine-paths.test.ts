@@ -24,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-paths-'))
   modelPath = path.join(folder, 'tiny.gguf')
   await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 2, format: f32 })
-  reference = open({ slots: 1, ctx: 2048 })
+  reference = open({ slots: 1, ctx: 2048, rowPadding: 'off' })
   await reference.ready(never())
 })
 
@@ -85,10 +85,15 @@ function expectSameTokens(actual: readonly TokenLogprobs[], expected: readonly T
 }
 
 describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () => {
-  for (const kvLayout of ['streams', 'unified'] as const) {
-    describe(`with KV layout '${kvLayout}'`, () => {
+  const ways = [
+    { kvLayout: 'streams', rowPadding: 'off' },
+    { kvLayout: 'streams', rowPadding: 'on' },
+    { kvLayout: 'unified', rowPadding: 'on' },
+  ] as const
+  for (const way of ways) {
+    describe(`with KV layout '${way.kvLayout}', row padding ${way.rowPadding}`, () => {
       it('when its prefix is computed by a request that runs at the same time', async () => {
-        const engine = open({ kvLayout })
+        const engine = open(way)
         const stem = createPrompt(10, 200)
         const prompts = [1, 2, 3, 4].map((seed) => stem.concat(createPrompt(seed, 20).slice(1)))
         const results = await Promise.all(prompts.map((prompt) => generate(engine, prompt)))
@@ -100,7 +105,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when its prefix was left by a request that has ended, in the middle of which it forks off', async () => {
-        const engine = open({ kvLayout })
+        const engine = open(way)
         const stem = createPrompt(51, 150)
         await generate(engine, [...stem, ...createPrompt(1, 60).slice(1)])
         const prompt = [...stem, ...createPrompt(2, 30).slice(1)]
@@ -109,8 +114,18 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
         expectSameTokens(tokensOf(events), tokensOf(await alone(prompt)))
       })
 
+      it('when what is kept of it lies beside streams that run in the meantime', async () => {
+        const engine = open(way)
+        const prompt = createPrompt(61, 90)
+        await generate(engine, prompt)
+        await Promise.all([62, 63, 64].map((seed) => generate(engine, createPrompt(seed, 35))))
+        const again = await generate(engine, prompt)
+        expect(cachedOf(again)).toBe(89)
+        expectSameTokens(tokensOf(again), tokensOf(await alone(prompt)))
+      })
+
       it('when it is one of several continuations of one prefill', async () => {
-        const engine = open({ kvLayout })
+        const engine = open(way)
         const prompt = createPrompt(12, 100)
         const events = await generate(engine, prompt, { n: 4 })
         const expected = tokensOf(await alone(prompt))
@@ -120,7 +135,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when its prompt is computed in small chunks beside running streams', async () => {
-        const engine = open({ kvLayout, stepTargetMs: 0.01 })
+        const engine = open({ ...way, stepTargetMs: 0.01 })
         const reading = new AbortController()
         const busy = collect(engine.generate(toRequest(createPrompt(13, 20), { maxTokens: 900 }), reading.signal))
         const ended = busy.catch((error: unknown) => error)
@@ -133,7 +148,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when what was kept of it has been evicted', async () => {
-        const engine = open({ kvLayout, slots: 1, ctx: 512 })
+        const engine = open({ ...way, slots: 1, ctx: 512 })
         const prompt = createPrompt(15, 200)
         const first = await generate(engine, prompt)
         for (const seed of [16, 17, 18, 19]) await generate(engine, createPrompt(seed, 300))
@@ -143,7 +158,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when sequences before and behind it end and the others move together', async () => {
-        const engine = open({ kvLayout, slots: 6, ctx: 6144 })
+        const engine = open({ ...way, slots: 6, ctx: 6144 })
         const prompts = [20, 21, 22, 23, 24, 25].map((seed) => createPrompt(seed, 40))
         const lengths = [3, 60, 6, 60, 9, 60]
         const results = await Promise.all(

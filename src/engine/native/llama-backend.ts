@@ -4,10 +4,12 @@ import type { Backend, BackendShape, Batch, Sampler, SamplerSpec } from '../back
 import { ThreadGovernor } from '../thread-governor.ts'
 import { failOnFaults, type Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
+import { LlamaBatch } from './llama-batch.ts'
 import { call, type LlamaModel } from './llama-model.ts'
 import { FirstBytes } from './first-bytes.ts'
 import { createSampler } from './llama-sampler.ts'
 import { LlamaVocabulary } from './llama-vocabulary.ts'
+import { mostPadding, noPadding, padPrompt, padStreams, rowsAtOnce, type Padding } from './row-padding.ts'
 import { RowSampler } from './row-sampler.ts'
 import { attachThreadpool } from './threadpool.ts'
 
@@ -17,6 +19,7 @@ export interface ContextSpec {
   readonly kvLayout: 'streams' | 'unified'
   readonly kvType: 'f16' | 'q8_0' | 'q4_0'
   readonly flashAttn: 'auto' | 'on' | 'off'
+  readonly rowPadding: 'auto' | 'on' | 'off'
   /** Most that compute; fewer do beside a busy neighbour. */
   readonly threads: number
   readonly samplingCandidates: number
@@ -39,7 +42,11 @@ export class LlamaBackend implements Backend {
   readonly #context: Pointer
   readonly #memory: Pointer
   readonly #spec: ContextSpec
-  readonly #nativeBatch: Record<string, unknown>
+  readonly #rowBatch = new LlamaBatch(batchTokens, mostPadding)
+  /** Passes are padded to whole groups of rows: see `learnPadding`. */
+  #pads = false
+  /** Rows of padding before the first one of the last pass's own. */
+  #firstRow = 0
   readonly #rows = new Map<Pointer, Float32Array>()
   readonly #vocabulary: LlamaVocabulary
   readonly #firstBytes: FirstBytes
@@ -65,9 +72,7 @@ export class LlamaBackend implements Backend {
       wantsDenseStreams: spec.kvLayout === 'streams',
       reuse: model.facts.recurrent ? 'whole' : 'any',
     }
-    const { batch, native } = createBatch()
-    this.batch = batch
-    this.#nativeBatch = native
+    this.batch = this.#rowBatch.rows
     this.#vocabulary = new LlamaVocabulary(model)
     this.#firstBytes = new FirstBytes(model)
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
@@ -83,22 +88,73 @@ export class LlamaBackend implements Backend {
 
   decode(singles: boolean): 'computed' | 'full' {
     this.#forgetSnapshots()
-    const { count } = this.batch
-    this.#nativeBatch['n_tokens'] = count
     this.#useThreads(singles ? this.#governor.threads : this.#governor.settledThreads)
     const beganAtMs = systemClock.now()
-    const code = Number(call(this.#model.library.llama['llama_decode'], this.#context, this.#nativeBatch))
-    if (code === 0) {
-      const nowMs = systemClock.now()
-      if (singles) this.#governor.observe(count, nowMs - beganAtMs, nowMs)
-      return 'computed'
+    const padding = this.#paddingOf(singles)
+    const isPadded = padding !== noPadding
+    if (!((isPadded && this.#compute(padding, singles)) || this.#compute(noPadding, singles))) return 'full'
+    const nowMs = systemClock.now()
+    if (singles) this.#governor.observe(this.batch.count, nowMs - beganAtMs, nowMs)
+    return 'computed'
+  }
+
+  /**
+   * Finds out whether passes should be padded (row-padding.ts): whether four rows take less time than three. Computes a few
+   * in the first stream, which must be empty, and is so afterwards.
+   */
+  learnPadding(): void {
+    // Of these memories the last tokens cannot be cut off again, or older ones have made room for them.
+    if (this.shape.reuse !== 'any' || this.#model.facts.slidingWindow > 0) return
+    if (this.#spec.rowPadding !== 'auto') {
+      this.#pads = this.#spec.rowPadding === 'on'
+      return
     }
-    if (code === 1) return 'full'
-    throw new Error(`llama_decode failed with ${code} on a batch of ${count} tokens.`)
+    const fastestMs = (rows: number) => {
+      const times = Array.from({ length: 3 }, () => {
+        this.batch.count = rows
+        for (let at = 0; at < rows; at += 1) {
+          this.batch.token[at] = 0
+          this.batch.position[at] = at
+          this.batch.stream[at] = 0
+          this.batch.output[at] = 1
+        }
+        const beganAtMs = systemClock.now()
+        this.#compute(noPadding, false)
+        const ms = systemClock.now() - beganAtMs
+        this.clear(0)
+        return ms
+      })
+      return Math.min(...times)
+    }
+    this.#pads = fastestMs(rowsAtOnce - 1) > clearly * fastestMs(rowsAtOnce)
+  }
+
+  #paddingOf(singles: boolean): Padding {
+    const { count } = this.batch
+    if (!this.#pads || count + mostPadding > this.shape.batchTokens) return noPadding
+    const { streams, sequenceCells, wantsDenseStreams } = this.shape
+    const lengths = { streams, sequenceCells, lengthOf: (stream: number) => this.#lastPosition(stream) + 1 }
+    if (!singles) return padPrompt(this.batch, lengths)
+    return wantsDenseStreams ? padStreams(this.batch, lengths) : noPadding
+  }
+
+  /** False: no free KV cell for it. */
+  #compute({ front, back }: Padding, singles: boolean): boolean {
+    const native = this.#rowBatch.native(front, back, singles)
+    const code = Number(call(this.#model.library.llama['llama_decode'], this.#context, native))
+    if (code === 1) return false
+    if (code !== 0) throw new Error(`llama_decode failed with ${code} on a batch of ${this.batch.count} tokens.`)
+    this.#firstRow = front.length
+    for (const { stream, position } of [...front, ...back]) this.#remove(stream, position)
+    return true
   }
 
   logits(row: number): Float32Array {
-    const address = call(this.#model.library.llama['llama_get_logits_ith'], this.#context, row) as Pointer
+    const address = call(
+      this.#model.library.llama['llama_get_logits_ith'],
+      this.#context,
+      this.#firstRow + row,
+    ) as Pointer
     if (address === null) throw new Error(`Row ${row} of the batch has no logits.`)
     let view = this.#rows.get(address)
     if (view === undefined) {
@@ -208,6 +264,9 @@ export class LlamaBackend implements Backend {
   }
 }
 
+/** Three rows must take this much longer than four: a measurement varies by some percent. */
+const clearly = 1.1
+
 /** A stream's state, and room that grows for the next. */
 class Snapshot {
   /** −1: none. */
@@ -259,40 +318,4 @@ function createContext(model: LlamaModel, spec: ContextSpec): Pointer {
     .map(({ name, value, actual }) => `${name} reads ${actual} after writing ${value}`)
   failOnFaults(abi, faults)
   return context
-}
-
-/** The batch's arrays in native memory, seen by the loop as typed arrays. `seq_id[i]` points into `stream`. */
-function createBatch(): { readonly batch: Batch; readonly native: Record<string, unknown> } {
-  const alloc = (type: string, bytes: number) => {
-    const pointer = koffi.alloc(type, batchTokens) as bigint
-    return { pointer, view: koffi.view(pointer, batchTokens * bytes) }
-  }
-  const [token, position, stream, count] = [
-    alloc('int32_t', 4),
-    alloc('int32_t', 4),
-    alloc('int32_t', 4),
-    alloc('int32_t', 4),
-  ]
-  const [streamPointer, output] = [alloc('uint64_t', 8), alloc('int8_t', 1)]
-  new Int32Array(count.view).fill(1)
-  const pointers = new BigUint64Array(streamPointer.view)
-  for (let at = 0; at < batchTokens; at += 1) pointers[at] = stream.pointer + BigInt(at * 4)
-  return {
-    batch: {
-      count: 0,
-      token: new Int32Array(token.view),
-      position: new Int32Array(position.view),
-      stream: new Int32Array(stream.view),
-      output: new Int8Array(output.view),
-    },
-    native: {
-      n_tokens: 0,
-      token: token.pointer,
-      embd: null,
-      pos: position.pointer,
-      n_seq_id: count.pointer,
-      seq_id: streamPointer.pointer,
-      logits: output.pointer,
-    },
-  }
 }
