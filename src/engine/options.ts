@@ -74,9 +74,9 @@ export const engineOptions = defineOptions({
     schema: durationMs,
     value: '<duration>',
     unit: 'ms',
-    help: 'Time a step may take while prompts are computed beside running streams (default: twice a step without prompts, at least 20ms)',
+    help: 'Time a step may take while prompts are computed beside running streams (default: 1.75 times a step without prompts, at least 20ms)',
     reason:
-      'a running stream then sees no gap above about twice its usual one; smaller targets waste passes over the weights',
+      'a running stream then rarely sees a gap above twice its usual one; smaller targets waste passes over the weights',
   },
   longestStepMs: {
     schema: durationMs,

@@ -7,7 +7,7 @@ export interface PrefillSituation {
   readonly established: number
   /** Sequences and requests that wait for their prompt to be computed. */
   readonly waiting: number
-  /** Undefined: twice the time of a step without prefill, at least `leastTargetMs`. */
+  /** Undefined: 1.75 times the time of a step without prefill, at least `leastTargetMs`. */
   readonly targetMs: number | undefined
   readonly longestStepMs: number
 }
@@ -26,13 +26,15 @@ export function prefillBudget(model: StepModel, situation: PrefillSituation): nu
   if (decoding === 0) return Math.max(leastChunkTokens, model.prefillWithin(longestStepMs, 0))
   if (established === 0)
     return Math.max(leastChunkTokens, model.prefillWithin(Math.min(burstStepMs, longestStepMs), decoding))
-  const targetMs = situation.targetMs ?? Math.max(leastTargetMs, 2 * model.predictMs(decoding, 0))
+  const targetMs = situation.targetMs ?? Math.max(leastTargetMs, targetSteps * model.predictMs(decoding, 0))
   const stretchedMs = Math.min(longestStepMs, targetMs * Math.max(1, waiting / established))
   return Math.max(leastChunkTokens, model.prefillWithin(stretchedMs, decoding))
 }
 
 /** Steps of a burst: long enough to fill a pass over the weights, short enough that first tokens come one after the other. */
 const burstStepMs = 300
+/** A step's time varies by some ten percent: with that, mixed steps stay about within twice a calm one. */
+const targetSteps = 1.75
 /** A gap of 20 ms is 50 tokens a second: several times faster than people read. */
 const leastTargetMs = 20
 /** Prompts advance even where a step is already over its target; fewer tokens than this cost nearly as much time. */

@@ -10,7 +10,7 @@ import type { Clock, ErrorCode } from '../core/index.ts'
 export interface StepLoopOptions {
   /** Most sequences that run at once. */
   readonly slots: number
-  /** See options.ts. Undefined: twice the time of a step without prefill. */
+  /** See options.ts. Undefined: 1.75 times the time of a step without prefill. */
   readonly stepTargetMs: number | undefined
   readonly longestStepMs: number
 }

@@ -75,6 +75,18 @@ describe('ThreadGovernor', () => {
     expect(below).toBeLessThan(40)
   })
 
+  it('makes no step longer beside prompts, unless steps are slow', () => {
+    const governor = new ThreadGovernor(2)
+    let { nowMs } = run(governor, 1, undefined)
+    while (governor.threads === 1) governor.observe(1, 5, (nowMs += 5))
+    for (let step = 0; step < 3000; step += 1) {
+      governor.observe(1, 3.5, (nowMs += 35), false)
+      expect(governor.threads).toBe(2)
+    }
+    for (let step = 0; step < 20 && governor.threads === 2; step += 1) governor.observe(1, 100, (nowMs += 130), false)
+    expect(governor.threads).toBe(1)
+  })
+
   it('tries fewer threads on steps that it can compare, and leaves prompts alone', () => {
     const governor = new ThreadGovernor(2)
     let { nowMs } = run(governor, 1, undefined)

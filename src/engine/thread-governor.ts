@@ -37,8 +37,11 @@ export class ThreadGovernor {
     return this.#ladder[this.#rung] ?? 1
   }
 
-  /** A step on `threads` that computed one token of each of `sequences` took `ms`. */
-  observe(sequences: number, ms: number, nowMs: number): void {
+  /**
+   * A step on `threads` that computed one token of each of `sequences` took `ms`. `alone`: no prompt was computed just
+   * before; beside prompts, steps are long enough without a trial that has no reason.
+   */
+  observe(sequences: number, ms: number, nowMs: number, alone = true): void {
     if (this.#ladder.length === 1) return
     const usualMs = this.#usualMs.get(sequences)
     if (usualMs === undefined) {
@@ -58,7 +61,7 @@ export class ThreadGovernor {
     const isSlow = this.#slowdown > slow
     const turnedSlow = isSlow && !this.#wasSlow
     this.#wasSlow = isSlow
-    if (turnedSlow || nowMs >= this.#nextTrialAtMs) this.#try(isSlow)
+    if (turnedSlow || (nowMs >= this.#nextTrialAtMs && (alone || isSlow))) this.#try(isSlow)
   }
 
   /** Slow steps ask for fewer threads; otherwise more are tried, where there are more. */

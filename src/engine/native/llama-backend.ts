@@ -54,6 +54,7 @@ export class LlamaBackend implements Backend {
   readonly #adapters: AdapterSwitch
   readonly #governor: ThreadGovernor
   #threads: number
+  #lastWasSingles = false
   readonly #snapshots = [new Snapshot(), new Snapshot()] as const
 
   constructor(model: LlamaModel, spec: ContextSpec, adapters: readonly LlamaAdapter[]) {
@@ -94,7 +95,8 @@ export class LlamaBackend implements Backend {
     const isPadded = padding !== noPadding
     if (!((isPadded && this.#compute(padding, singles)) || this.#compute(noPadding, singles))) return 'full'
     const nowMs = systemClock.now()
-    if (singles) this.#governor.observe(this.batch.count, nowMs - beganAtMs, nowMs)
+    if (singles) this.#governor.observe(this.batch.count, nowMs - beganAtMs, nowMs, this.#lastWasSingles)
+    this.#lastWasSingles = singles
     return 'computed'
   }
 
