@@ -2,19 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { z } from 'zod'
-import {
-  benchOptions,
-  createLiveView,
-  createMachineClock,
-  exitCodeOf,
-  htmlReport,
-  RawLog,
-  readBenchResult,
-  runBench,
-  textReport,
-  type BenchOptions,
-  type BenchResult,
-} from '../bench/index.ts'
+import type { BenchOptions, BenchResult } from '../bench/index.ts'
+import { benchOptions } from '../bench/options.ts'
 import { defineOptions, flagName, TokenmillError } from '../core/index.ts'
 import { defineCommand, type Io } from './command.ts'
 
@@ -26,13 +15,14 @@ const report = defineCommand({
     html: { schema: z.string().optional(), value: '<file>', help: 'Write the offline HTML report here' },
   }),
   examples: ['tokenmill bench report before.json after.json --html compared.html'],
-  run({ html }, positionals, io) {
+  async run({ html }, positionals, io) {
+    const { htmlReport, readBenchResult, textReport } = await import('../bench/index.ts')
     const files = positionals.flat().map(String)
     const results = files.map((file) => readBenchResult(readText(file), file))
     for (const result of results) io.stdout.write(textReport(result))
     const names = files.map((file) => path.basename(file, '.json'))
     if (html !== undefined) writeText(html, htmlReport(results, names))
-    return Promise.resolve(0)
+    return 0
   },
 })
 
@@ -51,6 +41,7 @@ export const bench = defineCommand({
     'tokenmill bench http://host/v1 --trace mooncake.jsonl --speed 2',
   ],
   async run(values, positionals, io) {
+    const { createLiveView, createMachineClock, exitCodeOf, RawLog, runBench } = await import('../bench/index.ts')
     const clock = createMachineClock()
     const view = createLiveView(io.stderr, () => clock.now())
     const raw = values.raw === undefined ? undefined : new RawLog(values.raw)
@@ -81,7 +72,8 @@ export const bench = defineCommand({
 })
 
 /** Writes the report and the files asked for. A file that cannot be written is named, and the others still come. */
-function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): Promise<boolean> {
+async function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): Promise<boolean> {
+  const { htmlReport, textReport } = await import('../bench/index.ts')
   let failed = false
   const attempt = (file: string, text: () => string): void => {
     try {
@@ -97,7 +89,7 @@ function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): Promis
   if (values.json === '-' && !values.quiet) io.stderr.write(textReport(result))
   if (values.json !== undefined && values.json !== '-') attempt(values.json, json)
   if (values.html !== undefined) attempt(values.html, () => htmlReport([result]))
-  return Promise.resolve(failed)
+  return failed
 }
 
 /** The command line to repeat the run, with values of secret options replaced. */

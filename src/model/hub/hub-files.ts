@@ -1,4 +1,3 @@
-import { listFiles } from '@huggingface/hub'
 import { TokenmillError } from '../../core/index.ts'
 import { isSafePath, type HubReference } from './hub-reference.ts'
 
@@ -29,6 +28,8 @@ export async function findHubFiles(
 ): Promise<readonly HubFile[]> {
   const { owner, repository, revision } = reference
   const found: HubFile[] = []
+  // Loaded when a model is looked for: a server does not need its memory.
+  const { listFiles } = await import('@huggingface/hub')
   const files = listFiles({
     repo: `${owner}/${repository}`,
     revision,
