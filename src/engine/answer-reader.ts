@@ -62,7 +62,9 @@ export function createAnswerReader(
           totals.reasoningTokens += answer.reasoningTokens
           const reason: FinishReason = event.reason === 'stop' && answer.called ? 'toolCalls' : event.reason
           const { index, stopReason } = event
-          yield { type: 'finished', index, reason, ...(stopReason !== undefined && { stopReason }) }
+          // The template's own end of a turn is no stop text of the client's.
+          const told = typeof stopReason === 'number' || (stopReason !== undefined && request.stop.includes(stopReason))
+          yield { type: 'finished', index, reason, ...(told && { stopReason }) }
           if (event.last) yield { type: 'usage', usage: { ...totals } }
           return
         }

@@ -8,6 +8,7 @@ import type {
   EngineStatus,
   GenerationEvent,
   GenerationRequest,
+  RequestExtension,
   RerankRequest,
   RerankResult,
   TokenizeInput,
@@ -46,6 +47,7 @@ import { SilenceWatch } from './silence-watch.ts'
  */
 export class EmbeddedEngine implements Engine {
   readonly endpoint: string
+  readonly extensions = new Set<RequestExtension>(['minTokens', 'stopTokens'])
   readonly #config: EmbeddedEngineConfig
   readonly #clock: Clock
   readonly #process: EngineProcess
@@ -204,10 +206,13 @@ export class EmbeddedEngine implements Engine {
       stop: [...request.stop, ...reader.stop],
       // A grammar that is complete allows nothing but the end.
       ignoreEos: request.ignoreEos && grammar === undefined,
+      minTokens: request.minTokens ?? 0,
+      stopTokens: request.stopTokens ?? [],
       logprobs: request.logprobs,
       promptLogprobs: request.promptLogprobs,
       deadlineMs: request.deadlineMs,
       shownTexts: reader.shownTexts,
+      turnEndTexts: reader.stop,
       sampling: {
         ...sampling,
         logitBias: [...sampling.logitBias],

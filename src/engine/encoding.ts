@@ -92,7 +92,7 @@ export class Encoding {
   #embed({ call, inputs, adapter }: Extract<EncodingCall, { type: 'embed' }>): PendingCall {
     const sequences = inputs.map((input, at) => {
       if (typeof input !== 'string') {
-        for (const token of input) checkToken(token, this.#model.facts.vocabularySize)
+        for (const token of input) checkToken(token, this.#model.facts.vocabularySize, `input[${at}]`)
       }
       const tokens = typeof input === 'string' ? this.#vocabulary.tokenize(input, true, false) : Int32Array.from(input)
       checkEncodedInput(tokens.length, this.maxTokens, `input[${at}]`)

@@ -80,8 +80,9 @@ export type ToChild =
     }
 
 /** A job before its texts are tokens. */
-export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens'> {
+export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens' | 'turnEndTokens'> {
   readonly shownTexts: readonly string[]
+  readonly turnEndTexts: readonly string[]
 }
 
 export type FromChild =
@@ -155,8 +156,8 @@ export type LoopEvent =
       readonly key: number
       readonly index: number
       readonly reason: 'stop' | 'length'
-      /** The stop text that ended it. */
-      readonly stopReason: string | undefined
+      /** The stop text or the stop token that ended it. */
+      readonly stopReason: string | number | undefined
       /** The request's last continuation: nothing follows. */
       readonly last: boolean
     }

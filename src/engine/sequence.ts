@@ -64,6 +64,11 @@ export class Sequence implements Holder {
     return this.index === 0 || this.group.prefilled || this.group.promptLogprobs === undefined
   }
 
+  /** It has generated the tokens that the request wants at least. */
+  get mayStop(): boolean {
+    return this.generated > this.group.job.minTokens
+  }
+
   append(token: number): void {
     if (this.length === this.tokens.length) {
       // The prompt's array is shared by the continuations of a request: the first token moves each to its own.
@@ -103,11 +108,17 @@ export interface Job {
   readonly maxTokens: number | undefined
   readonly stop: readonly string[]
   readonly ignoreEos: boolean
+  /** Neither an end of generation nor a stop ends the first so many tokens. */
+  readonly minTokens: number
+  /** The request's own ends. */
+  readonly stopTokens: readonly number[]
   readonly logprobs: number | undefined
   readonly promptLogprobs: number | undefined
   readonly deadlineMs: number | undefined
   /** Control tokens that appear in the text all the same: a chat's output parser wants to see them. */
   readonly shownTokens: ReadonlySet<number>
+  /** Control tokens that end a turn by their text, which is among `stop`. */
+  readonly turnEndTokens: readonly number[]
   /** Without the prompt. Continuation i draws with `seed + i`. */
   readonly sampling: JobSampling
 }

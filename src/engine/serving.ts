@@ -187,10 +187,11 @@ function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySi
     return { type: 'reply', call, value: Array.from(tokens) }
   }
   try {
-    for (const token of message.tokens) checkToken(token, vocabularySize)
+    for (const token of message.tokens) checkToken(token, vocabularySize, 'tokens')
     return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
   } catch (error) {
-    return { type: 'replyFailed', call, code: 'invalid_request', message: toTokenmillError(error).message }
+    const { message: text, details } = toTokenmillError(error)
+    return { type: 'replyFailed', call, code: 'invalid_request', message: text, details }
   }
 }
 
@@ -214,17 +215,21 @@ function submit(
       { limit: 'ctx', maximum: contextTokens, actual: prompt.length, unit: 'tokens' },
     )
   }
-  const shownTokens = new Set<number>()
-  for (const text of job.shownTexts) {
-    const tokens = vocabulary.tokenize(text, false, true)
-    if (tokens.length === 1) shownTokens.add(tokens[0] as number)
-  }
-  loop.submit({ ...job, prompt, shownTokens })
+  for (const [token] of job.sampling.logitBias) checkToken(token, loop.vocabularySize, 'logit_bias')
+  for (const token of job.stopTokens) checkToken(token, loop.vocabularySize, 'stop_token_ids')
+  const shownTokens = new Set(controlTokens(vocabulary, job.shownTexts))
+  loop.submit({ ...job, prompt, shownTokens, turnEndTokens: controlTokens(vocabulary, job.turnEndTexts) })
+}
+
+/** The tokens of those texts that are one token. */
+function controlTokens(vocabulary: LlamaVocabulary, texts: readonly string[]): readonly number[] {
+  const tokens = texts.map((text) => vocabulary.tokenize(text, false, true))
+  return tokens.filter(({ length }) => length === 1).map(([token]) => token as number)
 }
 
 function toPrompt(vocabulary: LlamaVocabulary, input: PromptInput, size: number): Int32Array {
   if (input.kind === 'text') return vocabulary.tokenize(input.text, input.addSpecial, input.parseSpecial)
-  for (const token of input.tokens) checkToken(token, size)
+  for (const token of input.tokens) checkToken(token, size, 'prompt')
   return Int32Array.from(input.tokens)
 }
 

@@ -20,6 +20,7 @@ class FakeBackend implements Backend {
   decoded = 0
   switches = 0
   #adapter = 0
+  readonly #logits: Float32Array
   onDecode: (tokens: number) => void = () => {}
   readonly batches: { readonly streams: number[]; readonly tokens: number }[] = []
 
@@ -35,6 +36,7 @@ class FakeBackend implements Backend {
       ...shape,
     }
     this.#shared = layout === 'unified'
+    this.#logits = new Float32Array(this.shape.vocabulary)
     this.contents = Array.from({ length: this.shape.streams }, () => [])
     const size = this.shape.batchTokens
     this.batch = {
@@ -75,8 +77,9 @@ class FakeBackend implements Backend {
     return 'computed'
   }
 
+  /** One row for all: what the loop forbids stands in it while it samples. */
   logits(): Float32Array {
-    return new Float32Array(this.shape.vocabulary)
+    return this.#logits
   }
 
   createSampler(spec: SamplerSpec): Sampler {
@@ -85,10 +88,10 @@ class FakeBackend implements Backend {
       sample: (row) => {
         if (this.batch.output[row] !== 1) throw new Error('A row without logits is sampled.')
         const content = this.contents[this.batch.stream[row] as number] ?? []
-        return nextToken(
-          content.map((cell) => cell.token),
-          spec.seed + this.#adapter * 1000,
-        )
+        const tokens = content.map((cell) => cell.token)
+        let token = nextToken(tokens, spec.seed + this.#adapter * 1000)
+        while (this.#logits[token] === -Infinity) token += 1
+        return token
       },
       free: () => {
         this.samplers -= 1
@@ -163,10 +166,13 @@ function createJob(key: number, prompt: readonly number[], changes: Partial<Job>
     maxTokens: 8,
     stop: [],
     ignoreEos: false,
+    minTokens: 0,
+    stopTokens: [],
     logprobs: undefined,
     promptLogprobs: undefined,
     deadlineMs: undefined,
     shownTokens: new Set(),
+    turnEndTokens: [],
     sampling: {
       temperature: 0,
       topP: 1,
@@ -286,6 +292,50 @@ describe('StepLoop.step()', () => {
     expect(events.map(({ type }) => type)).toEqual(['prefilled', 'finished', 'finished'])
     expect(events[1]).toMatchObject({ reason: 'length' })
     expect(backend.decoded).toBe(40 + 1)
+  })
+
+  /** Seed after which this prompt's text ends at once. */
+  const shortSeed = Array.from({ length: 1000 }, (_, seed) => seed).find((seed) => nextToken(prompt, seed) === endToken)
+
+  it('does not end before the tokens that are wanted at least, and leaves the raw logits as they were', () => {
+    const backend = new FakeBackend({})
+    const loop = createLoop(backend)
+    const sampling = { ...createJob(0, []).sampling, seed: shortSeed ?? 0 }
+    loop.submit(createJob(1, prompt, { sampling }))
+    expect(drain(loop).at(-1)).toMatchObject({ type: 'finished', reason: 'stop' })
+    loop.submit(createJob(2, prompt, { sampling, minTokens: 6, maxTokens: 6, logprobs: 0, stopTokens: [1, 1] }))
+    const events = drain(loop)
+    expect(textsOf(events, 2).split(',')).toHaveLength(7)
+    expect(textsOf(events, 2)).toMatch(/^2,/)
+    expect(events.at(-1)).toMatchObject({ type: 'finished', reason: 'length' })
+    expect(backend.logits()).toEqual(new Float32Array(50))
+    for (const event of events) {
+      if (event.type !== 'output') continue
+      for (const { token } of event.logprobs ?? []) expect(token.logprob).toBeCloseTo(-Math.log(50))
+    }
+  })
+
+  it('takes no stop text that is complete within the least tokens, and takes the first behind them', () => {
+    const tokens = alone(prompt, 1, 8, 64)
+    const within = `${tokens[1]},`
+    const behind = `${tokens[4]},`
+    const loop = createLoop(new FakeBackend({}))
+    loop.submit(createJob(1, prompt, { minTokens: 4, stop: [within, behind] }))
+    const events = drain(loop)
+    expect(textsOf(events, 1)).toBe(toText(tokens.slice(0, 4)))
+    expect(events.at(-1)).toMatchObject({ type: 'finished', reason: 'stop', stopReason: behind })
+  })
+
+  it('ends at a stop token, tells which, and does not show it', () => {
+    const tokens = alone(prompt, 1, 8, 64)
+    const [stop = -1] = tokens.slice(4)
+    const loop = createLoop(new FakeBackend({}))
+    loop.submit(createJob(1, prompt, { stopTokens: [stop], ignoreEos: true, logprobs: 0 }))
+    const events = drain(loop)
+    expect(textsOf(events, 1)).toBe(toText(tokens.slice(0, tokens.indexOf(stop))))
+    expect(events.at(-1)).toMatchObject({ type: 'finished', reason: 'stop', stopReason: stop })
+    const counted = events.reduce((sum, event) => sum + (event.type === 'output' ? event.tokens : 0), 0)
+    expect(counted).toBe(tokens.indexOf(stop) + 1)
   })
 
   it('evicts the least recently used prefix when a stream is needed', () => {

@@ -40,6 +40,8 @@ export class StepLoop {
   /** Of the last pass: the next step begins with it, for a change makes libllama plan its graph anew. */
   #adapter = 0
   #events: LoopEvent[] = []
+  /** The vocabulary's ends of generation, once somebody wants a text without them. */
+  #ends: readonly number[] | undefined
   #arrivals = 0
   #preemptions = 0
   #steps = 0
@@ -271,12 +273,24 @@ export class StepLoop {
       // All ones would mean a random seed to libllama.
       const seed = (job.sampling.seed + sequence.index) % 0xffff_ffff
       sequence.sampler ??= this.#backend.createSampler({ ...job.sampling, seed, prompt: job.prompt })
-      return sequence.sampler.sample(row)
+      const { sampler } = sequence
+      const forbidden = this.#forbidden(sequence)
+      if (forbidden.length === 0) return sampler.sample(row)
+      return sampleWithout(this.#backend.logits(row), forbidden, () => sampler.sample(row))
     } catch (error) {
       if (!(error instanceof GrammarError)) throw error
       this.#fail(sequence.group, 'invalid_request', error.message)
       return undefined
     }
+  }
+
+  /** Tokens that would end the sequence too early. Where a grammar is complete it allows nothing but the end: it decides. */
+  #forbidden({ generated, group: { job } }: Sequence): readonly number[] {
+    if (generated >= job.minTokens || job.sampling.grammar !== undefined) return []
+    this.#ends ??= Array.from({ length: this.vocabularySize }, (_, token) => token).filter((token) =>
+      this.#vocabulary.isEndOfGeneration(token),
+    )
+    return [...this.#ends, ...job.stopTokens, ...job.turnEndTokens]
   }
 
   #collectPromptLogprobs({ sequence, chunk, firstRow }: Planned): void {
@@ -317,10 +331,11 @@ export class StepLoop {
     sequence.heldTokens += 1
     if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
     const ends = this.#vocabulary.isEndOfGeneration(token)
+    if (sequence.mayStop && job.stopTokens.includes(token)) return this.#flush(sequence, 'stop', token)
     if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop')
     if (!ends) {
       const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
-      const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }))
+      const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }), sequence.mayStop)
       this.#tell(sequence, text)
       if (stop !== undefined) return this.#finish(sequence, 'stop', stop)
     }
@@ -329,10 +344,10 @@ export class StepLoop {
   }
 
   /** Ends a sequence after letting out what was held back: half characters, and what might have become a stop text. */
-  #flush(sequence: Sequence, reason: 'stop' | 'length'): void {
-    const { text, stop } = sequence.matcher.push(sequence.decoder.decode())
+  #flush(sequence: Sequence, reason: 'stop' | 'length', stopToken?: number): void {
+    const { text, stop } = sequence.matcher.push(sequence.decoder.decode(), sequence.mayStop)
     this.#tell(sequence, stop === undefined ? text + sequence.matcher.flush() : text)
-    this.#finish(sequence, stop === undefined ? reason : 'stop', stop)
+    this.#finish(sequence, stop === undefined ? reason : 'stop', stop ?? stopToken)
   }
 
   #tell(sequence: Sequence, text: string): void {
@@ -348,7 +363,7 @@ export class StepLoop {
     return { type: 'output', key: group.job.key, index, text, tokens, logprobs: wanted }
   }
 
-  #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | undefined): void {
+  #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | number | undefined): void {
     const { group, index } = sequence
     if (!group.prefilled) this.#announcePrefill(sequence)
     // Tokens without text of their own (an end-of-generation token, a swallowed stop text) are still counted.
@@ -388,6 +403,18 @@ export class StepLoop {
     this.#running = this.#running.filter((other) => other !== sequence)
     sequence.sampler?.free()
     sequence.sampler = undefined
+  }
+}
+
+/** Draws with the tokens' logits at −∞, and puts back what was there: log-probabilities are of the raw row. */
+function sampleWithout(logits: Float32Array, tokens: readonly number[], sample: () => number): number {
+  const raw = tokens.map((token) => logits[token] as number)
+  for (const token of tokens) logits[token] = -Infinity
+  try {
+    return sample()
+  } finally {
+    // Backwards: a token that is named twice was raw the first time.
+    for (let at = tokens.length - 1; at >= 0; at -= 1) logits[tokens[at] as number] = raw[at] as number
   }
 }
 

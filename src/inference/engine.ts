@@ -12,6 +12,8 @@ import type { ChatInput, EmbeddingRequest, GenerationRequest, RerankRequest } fr
 export interface Engine {
   /** Address or name of this replica, as metrics and records label it: `embedded:nano`, `http://10.0.0.7:8000`. */
   readonly endpoint: string
+  /** What it honours of a request's fields that not every engine knows. Absent: none, and requests that set them are refused. */
+  readonly extensions?: ReadonlySet<RequestExtension>
   /** The models this engine serves, by the names that GenerationRequest.model takes. */
   models(): readonly EngineModel[]
   /** Can it take a request now, and how busy is it? Cheap: never waits, never contacts anybody. */
@@ -39,6 +41,8 @@ export interface Engine {
   /** Ends everything that runs (as `cancelled`) and frees all resources. Idempotent. */
   close(): Promise<void>
 }
+
+export type RequestExtension = 'minTokens' | 'stopTokens'
 
 /** Told of what a generation meets on its way. */
 export interface GenerationTrace {

@@ -4,6 +4,7 @@ export type {
   EngineModel,
   EngineStatus,
   GenerationTrace,
+  RequestExtension,
   RerankResult,
   TokenizeInput,
 } from './engine.ts'

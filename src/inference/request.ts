@@ -16,6 +16,10 @@ export interface GenerationRequest {
   readonly stop: readonly string[]
   /** Keep going past the model's end-of-generation tokens: for measurements of fixed length. */
   readonly ignoreEos: boolean
+  /** So many tokens are generated before the model, a stop text or a stop token may end it; absent: none. See Engine.extensions. */
+  readonly minTokens?: number
+  /** Generation ends with any of these tokens; its text is not emitted. Absent: none. See Engine.extensions. */
+  readonly stopTokens?: readonly number[]
   readonly sampling: SamplingOptions
   /**
    * Log-probabilities wanted with each generated token: undefined for none, k ≥ 0 for the chosen token and the

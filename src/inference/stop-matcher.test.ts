@@ -22,6 +22,15 @@ describe('StopMatcher', () => {
     expect(matcher.push('c</s>d')).toEqual({ text: 'c', stop: '</s>' })
   })
 
+  it('lets a stop text pass that is complete while none may stop, and takes the next', () => {
+    const matcher = new StopMatcher(['ab', 'abcd'])
+    expect(matcher.push('xab', false)).toEqual({ text: 'x', stop: undefined })
+    expect(matcher.push('c')).toEqual({ text: '', stop: undefined })
+    expect(matcher.push('e')).toEqual({ text: 'abce', stop: undefined })
+    expect(matcher.push('a', false)).toEqual({ text: '', stop: undefined })
+    expect(matcher.push('bc')).toEqual({ text: '', stop: 'ab' })
+  })
+
   it('lets everything pass at once without stop texts', () => {
     expect(new StopMatcher([]).push('abc')).toEqual({ text: 'abc', stop: undefined })
   })

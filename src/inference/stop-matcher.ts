@@ -13,11 +13,14 @@ export class StopMatcher {
     this.#longest = this.#stops.reduce((longest, stop) => Math.max(longest, stop.length), 0)
   }
 
-  /** The text that may pass, and the stop text once it is complete: nothing passes after that. */
-  push(piece: string): { readonly text: string; readonly stop: string | undefined } {
+  /**
+   * The text that may pass, and the stop text once it is complete: nothing passes after that. One that is complete
+   * while none `mayStop` is text like any other.
+   */
+  push(piece: string, mayStop = true): { readonly text: string; readonly stop: string | undefined } {
     if (this.#longest === 0) return { text: piece, stop: undefined }
     const text = this.#held + piece
-    const found = this.#firstComplete(text)
+    const found = mayStop ? this.#firstComplete(text, this.#held.length) : undefined
     const pass = found === undefined ? this.#passable(text) : found.at
     this.#held = found === undefined ? text.slice(pass) : ''
     return { text: text.slice(0, pass), stop: found?.stop }
@@ -30,10 +33,11 @@ export class StopMatcher {
     return text
   }
 
-  #firstComplete(text: string) {
+  /** Of the stop texts that end behind the first `known` characters. */
+  #firstComplete(text: string, known: number) {
     let first: { readonly at: number; readonly end: number; readonly stop: string } | undefined
     for (const stop of this.#stops) {
-      const at = text.indexOf(stop)
+      const at = text.indexOf(stop, Math.max(0, known - stop.length + 1))
       if (at < 0) continue
       const end = at + stop.length
       if (first === undefined || end < first.end || (end === first.end && at < first.at)) first = { at, end, stop }

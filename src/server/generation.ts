@@ -64,6 +64,7 @@ export async function toRequests(
     created: Math.floor(Date.now() / 1000),
   },
 ): Promise<{ readonly requests: readonly GenerationRequest[]; readonly encoder: GenerationEncoder }> {
+  requireExtensions(call, target.engine)
   const requests = call.drafts.map((draft, index): GenerationRequest => ({
     ...draft,
     id: index === 0 ? exchange.id : `${exchange.id}.${index}`,
@@ -122,6 +123,18 @@ async function generateOne(
   for await (const event of engine.generate(request, signal, trace)) {
     const wait = take(prompt, event)
     if (wait !== undefined) await wait
+  }
+}
+
+/** Refuses what the engine would leave out silently. */
+function requireExtensions({ drafts }: GenerationCall, { extensions, endpoint }: Engine): void {
+  for (const [field, param] of [
+    ['minTokens', 'min_tokens'],
+    ['stopTokens', 'stop_token_ids'],
+  ] as const) {
+    if (extensions?.has(field) || drafts.every((draft) => draft[field] === undefined)) continue
+    const text = `${param} is not supported by ${endpoint}. Leave it out, or ask a model of the embedded engine.`
+    throw new TokenmillError('unsupported', text, { param })
   }
 }
 

@@ -176,7 +176,9 @@ describe('a chat body', () => {
     [{ guided_regex: 'a+' }, 'unsupported', 'guided_regex'],
     [{ modalities: ['audio'] }, 'unsupported', 'modalities'],
     [{ functions: [{}] }, 'unsupported', 'functions'],
-    [{ min_tokens: 3 }, 'unsupported', 'min_tokens'],
+    [{ min_tokens: 3, max_tokens: 2 }, 'invalid_request', 'min_tokens'],
+    [{ stop_token_ids: [-1] }, 'invalid_request', 'stop_token_ids[0]'],
+    [{ stop_token_ids: Array.from({ length: 99 }, () => 1) }, 'limit_exceeded', 'stop_token_ids'],
   ])('with %j is refused as %s at %s', (fields, code, param) => {
     expect(refusal(() => chat(fields))).toMatchObject({ code, param })
   })

@@ -77,6 +77,17 @@ describe('a chat', () => {
     expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null)).toBe(true)
   })
 
+  it.each([
+    ['min_tokens', { min_tokens: 2 }],
+    ['stop_token_ids', { stop_token_ids: [7] }],
+  ])('with %s is refused where the engine does not know it', async (param, extras) => {
+    const { server } = await start(new ScriptedEngine())
+    const body = JSON.stringify({ model: 'scripted', messages, ...extras })
+    const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error: { code: 'unsupported', param } })
+  })
+
   it('is cancelled at the engine when the client leaves, streaming or not, and what was generated is accounted', async () => {
     for (const stream of [true, false]) {
       const engine = scripted({ beforeToken: (token) => (token < 2 ? undefined : new Promise(() => undefined)) })

@@ -50,6 +50,29 @@ describe('nano', () => {
     expect(await answer({ role: 'user', content: question })).toBe(wanted)
   })
 
+  it('goes on for min_tokens, past its own end, and tells which of stop_token_ids ended it', async () => {
+    const messages = [{ role: 'user' as const, content: 'What is 47 + 38?' }]
+    const ask = (extras: object) =>
+      client.chat.completions.create({ model: 'nano', messages, temperature: 0, max_tokens: 40, ...extras })
+    const longer = await ask({ min_tokens: 30, presence_penalty: 0.1 })
+    expect(longer.choices[0]?.message.content).toMatch(/^47 \+ 38 = 85\../)
+    expect(longer.usage?.completion_tokens).toBeGreaterThan(30)
+
+    const { tokens } = (await (
+      await fetch(`${server.url}/tokenize`, { method: 'POST', body: JSON.stringify({ prompt: ' =' }) })
+    ).json()) as { tokens: number[] }
+    const cut = await ask({ stop_token_ids: tokens })
+    expect(cut.choices[0]).toMatchObject({ finish_reason: 'stop', stop_reason: tokens[0] })
+    expect(cut.choices[0]?.message.content).toBe('47 + 38')
+
+    for (const [param, extras] of Object.entries({
+      stop_token_ids: { stop_token_ids: [4000] },
+      logit_bias: { logit_bias: { 4000: 1 } },
+    })) {
+      await expect(ask(extras)).rejects.toMatchObject({ status: 400, param })
+    }
+  })
+
   it('remembers an earlier turn', async () => {
     const said = await answer(
       { role: 'user', content: 'My name is Nora.' },

@@ -6,7 +6,7 @@ import { ChatAnswerEncoder } from './chat-answer.ts'
 import { ChatStreamEncoder } from './chat-stream.ts'
 import { readConstraint } from './constraint.ts'
 import { readMessages } from './messages.ts'
-import { readSharedParameters } from './sampling.ts'
+import { checkMinTokens, readSharedParameters } from './sampling.ts'
 import { readStreamOptions } from './stream-options.ts'
 import { readToolUse } from './tools.ts'
 
@@ -15,10 +15,12 @@ export function parseChatCall(body: Fields, limits: ProtocolLimits): GenerationC
   const stream = readStreamOptions(body)
   const chat = readChatInput(body, limits)
   const shared = readSharedParameters(body, limits)
+  const maxTokens = body.integer('max_completion_tokens', 1) ?? body.integer('max_tokens', 1)
+  checkMinTokens(shared.minTokens, maxTokens)
   const draft = {
     ...shared,
     input: { kind: 'chat' as const, chat },
-    maxTokens: body.integer('max_completion_tokens', 1) ?? body.integer('max_tokens', 1),
+    maxTokens,
     logprobs: readLogprobs(body),
     promptLogprobs: undefined,
     constraint: readConstraint(body, limits),

@@ -5,8 +5,9 @@ import type { ProtocolLimits } from '../limits.ts'
 import { CompletionAnswerEncoder } from './completion-answer.ts'
 import { CompletionStreamEncoder } from './completion-stream.ts'
 import { readConstraint } from './constraint.ts'
-import { readSharedParameters } from './sampling.ts'
+import { checkMinTokens, readSharedParameters } from './sampling.ts'
 import { readStreamOptions, type StreamManner } from './stream-options.ts'
+import { readTokens } from './token-ids.ts'
 
 /** How an answer to /v1/completions is written. */
 export interface CompletionManner extends StreamManner {
@@ -31,10 +32,12 @@ export function parseCompletionCall(body: Fields, limits: ProtocolLimits): Gener
   const echo = body.boolean('echo') ?? false
   const logprobs = readLogprobs(body)
   const candidates = readBestOf(body, shared.n, stream.stream, limits)
+  const asked = body.integer('max_tokens', 0)
+  checkMinTokens(shared.minTokens, asked)
   const draft = {
     ...shared,
     n: candidates,
-    maxTokens: body.integer('max_tokens', 0) ?? defaultMaxTokens,
+    maxTokens: asked ?? Math.max(defaultMaxTokens, shared.minTokens ?? 0),
     logprobs: logprobs ?? (candidates > shared.n ? 0 : undefined),
     promptLogprobs: echo ? logprobs : undefined,
     constraint: readConstraint(body, limits),
@@ -71,17 +74,6 @@ function readPrompts(body: Fields, limits: ProtocolLimits): GenerationInput[] {
     if (entry.length === 0) throw invalid(path, 'is empty; it must hold at least one token.')
     return { kind: 'tokens', tokens: readTokens(entry, path) }
   })
-}
-
-/** Token ids: integers that fit libllama's int32. Whether the vocabulary has them, the engine knows. */
-export function readTokens(entries: readonly unknown[], path: string): readonly number[] {
-  for (let index = 0; index < entries.length; index += 1) {
-    const entry = entries[index]
-    if (typeof entry !== 'number' || !Number.isInteger(entry) || entry < 0 || entry >= 2 ** 31) {
-      throw wrongType(`${path}[${index}]`, entry, 'a token id')
-    }
-  }
-  return entries as readonly number[]
 }
 
 /** An integer here, where chat has a flag and a number. false and 0 differ: 0 gives the chosen token's own. */

@@ -1,7 +1,7 @@
 import type { EmbeddingResult } from '../../inference/index.ts'
 import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
 import type { ProtocolLimits } from '../limits.ts'
-import { readTokens } from './completion-request.ts'
+import { readTokens } from './token-ids.ts'
 
 /** POST /v1/embeddings. */
 export interface EmbeddingCall {

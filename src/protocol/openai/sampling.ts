@@ -2,20 +2,25 @@ import type { SamplingOptions } from '../../inference/index.ts'
 import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
 import type { GenerationDraft } from '../generation-call.ts'
 import type { ProtocolLimits } from '../limits.ts'
+import { readTokens } from './token-ids.ts'
 
 /** What chat and completions ask for with the same words. */
 export type SharedParameters = Pick<
   GenerationDraft,
-  'n' | 'stop' | 'ignoreEos' | 'sampling' | 'deadlineMs' | 'affinityKey'
+  'n' | 'stop' | 'ignoreEos' | 'minTokens' | 'stopTokens' | 'sampling' | 'deadlineMs' | 'affinityKey'
 >
 
 /** Reads OpenAI's sampling fields and the extras that vLLM and llama-server brought into use. */
 export function readSharedParameters(body: Fields, limits: ProtocolLimits): SharedParameters {
   refuseUnhonoured(body)
+  const minTokens = body.integer('min_tokens', 0, 2 ** 31 - 1) ?? 0
+  const stopTokens = readStopTokens(body, limits)
   return {
     n: body.integer('n', 1, limits.maxChoices) ?? 1,
     stop: readStop(body, limits),
     ignoreEos: body.boolean('ignore_eos') ?? false,
+    ...(minTokens > 0 && { minTokens }),
+    ...(stopTokens.length > 0 && { stopTokens }),
     sampling: readSampling(body, limits),
     deadlineMs: undefined,
     affinityKey: body.string('prompt_cache_key') ?? body.string('safety_identifier') ?? body.string('user'),
@@ -69,6 +74,20 @@ function readStop(body: Fields, limits: ProtocolLimits): readonly string[] {
   })
 }
 
+function readStopTokens(body: Fields, limits: ProtocolLimits): readonly number[] {
+  const limit = { name: 'maxStops', maximum: limits.maxStops, unit: 'tokens' }
+  return readTokens(body.array('stop_token_ids', limit) ?? [], 'stop_token_ids')
+}
+
+/** `min_tokens` beside the limit that holds for it. Throws `invalid_request` where it lies above. */
+export function checkMinTokens(minTokens: number | undefined, maxTokens: number | undefined): void {
+  if (minTokens === undefined || maxTokens === undefined || minTokens <= maxTokens) return
+  throw invalid(
+    'min_tokens',
+    `is ${minTokens}, but the most tokens are ${maxTokens}. Raise max_tokens, or ask for fewer.`,
+  )
+}
+
 /** A stop text holds back as many characters of each stream as it is long. */
 const maxStopCharacters = 1024
 
@@ -77,12 +96,10 @@ const maxStopCharacters = 1024
  * clients send them by habit.
  */
 function refuseUnhonoured(body: Fields): void {
-  if ((body.integer('min_tokens', 0) ?? 0) > 0)
-    body.refuse('min_tokens', 'use ignore_eos with max_tokens for a fixed length.')
   if (body.boolean('use_beam_search') === true) body.refuse('use_beam_search', 'use n with temperature instead.')
   if ((body.number('length_penalty', -100, 100) ?? 1) !== 1) body.refuse('length_penalty', 'it belongs to beam search.')
   if (body.has('prompt_logprobs')) body.refuse('prompt_logprobs', 'use echo with logprobs in /v1/completions.')
-  for (const name of ['stop_token_ids', 'bad_words', 'allowed_token_ids']) {
-    if ((body.array(name)?.length ?? 0) > 0) body.refuse(name, 'use stop or logit_bias instead.')
+  for (const name of ['bad_words', 'allowed_token_ids']) {
+    if ((body.array(name)?.length ?? 0) > 0) body.refuse(name, 'use logit_bias instead.')
   }
 }

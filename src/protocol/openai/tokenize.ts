@@ -2,7 +2,7 @@ import type { TokenizeInput } from '../../inference/index.ts'
 import { invalid, type Fields } from '../fields.ts'
 import type { ProtocolLimits } from '../limits.ts'
 import { readChatInput } from './chat-request.ts'
-import { readTokens } from './completion-request.ts'
+import { readTokens } from './token-ids.ts'
 
 /** POST /tokenize in vLLM's shape: a text (`prompt`) or a chat (`messages`). */
 export interface TokenizeCall {
