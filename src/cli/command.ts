@@ -8,6 +8,8 @@ import { flagName, formatBytes, type Option, type OptionTable, type OptionValues
  */
 export interface CommandDefinition<Table extends OptionTable = OptionTable> {
   readonly name: string
+  /** Printed by --version. */
+  readonly version?: string
   /** One line without a full stop, shown in the list of commands. */
   readonly summary: string
   /** Positional arguments in commander's notation: `<url>`, `[prompt...]`. */
@@ -63,6 +65,7 @@ export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: 
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     // Commander's own default and choices would say them a second time.
     .configureHelp({ optionDescription: (option) => option.description })
+  if (definition.version !== undefined) program.version(definition.version, '-V, --version', 'Print the version')
   for (const { syntax, help, choices } of definition.arguments ?? []) {
     const argument = program.createArgument(syntax, help)
     program.addArgument(choices === undefined ? argument : argument.choices(choices))
@@ -125,7 +128,8 @@ function describe(option: Option<unknown>): string {
 }
 
 function showDefault({ default: value, unit, secret }: Option<unknown>): string | undefined {
-  if (value === undefined || secret === true || (Array.isArray(value) && value.length === 0)) return undefined
+  if (value === undefined || secret === true || value === '' || (Array.isArray(value) && value.length === 0))
+    return undefined
   if (unit === 'bytes' && typeof value === 'number') return formatBytes(value)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return unit === undefined ? text : `${text} ${unit}`

@@ -1,3 +1,4 @@
+import packageJson from '../../package.json' with { type: 'json' }
 import { bench } from './bench.ts'
 import { chat } from './chat.ts'
 import { defineCommand, type CommandDefinition } from './command.ts'
@@ -15,6 +16,7 @@ import { version } from './version.ts'
 /** The tree of commands. */
 export const tokenmill: CommandDefinition = defineCommand({
   name: 'tokenmill',
+  version: packageJson.version,
   summary: 'Open inference microservice: one OpenAI-compatible endpoint over an embedded engine and any fleet',
   options: {},
   subcommands: [

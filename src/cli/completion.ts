@@ -48,12 +48,15 @@ function toPlaces(definition: CommandDefinition, words: readonly string[] = []):
     subcommands: subcommands.map(({ name, summary }) => ({ name, summary })),
     flags: [
       ...Object.entries(definition.options).map(([key, option]) => toFlag(key, option)),
-      { flag: '--help', help: 'Show help', takesValue: false, file: false, choices: [] },
+      ...(definition.version === undefined ? [] : [{ ...bare, flag: '--version', help: 'Print the version' }]),
+      { ...bare, flag: '--help', help: 'Show help' },
     ],
     choices: (definition.arguments ?? []).flatMap((argument) => argument.choices ?? []),
   }
   return [here, ...subcommands.flatMap((each) => toPlaces(each, [...words, each.name]))]
 }
+
+const bare = { takesValue: false, file: false, choices: [] }
 
 function toFlag(key: string, option: Option<unknown>): Flag {
   return {

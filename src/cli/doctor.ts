@@ -80,7 +80,7 @@ async function tryModel(io: Io): Promise<Finding> {
   if (!existsSync(bundledModel))
     return { name: 'model', good: false, text: `the bundled model is missing at ${bundledModel}` }
   const { openLocalModel, speedLine } = await import('./local-model.ts')
-  const values = { model: '', system: '', maxTokens: 64, temperature: 0, seed: undefined }
+  const values = { model: '', lora: undefined, system: '', maxTokens: 64, temperature: 0, seed: undefined }
   try {
     const model = await openLocalModel(values, io)
     try {

@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { defineOptions, type OptionValues } from '../core/index.ts'
 
+/** A path, or a hub's reference, which has colons of its own; behind the last one maybe a factor. */
+function parseAdapter(text: string): { readonly path: string; readonly scale: number } {
+  const [, path = text, scale] = /^(.+?)(?::(-?\d+(?:\.\d+)?))?$/.exec(text) ?? []
+  return { path, scale: Number(scale ?? 1) }
+}
+
 /** Settings of the commands that speak with a model in the terminal. */
 export const localModelOptions = defineOptions({
   model: {
@@ -8,6 +14,11 @@ export const localModelOptions = defineOptions({
     default: '',
     value: '<model>',
     help: 'GGUF file, or hf:owner/repository (default: the bundled nano model)',
+  },
+  lora: {
+    schema: z.string().min(1).transform(parseAdapter).optional(),
+    value: '<path[:scale]>',
+    help: 'LoRA adapter (GGUF) of the model to answer with',
   },
   system: { schema: z.string(), default: '', value: '<text>', help: 'System message' },
   maxTokens: {

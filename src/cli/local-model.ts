@@ -28,8 +28,14 @@ export interface Answer {
 
 export async function openLocalModel(values: LocalModelValues, io: Io): Promise<LocalModel> {
   const file = await resolveModelPath(values.model === '' ? bundledModel : values.model, io)
-  const name = path.basename(file, '.gguf')
-  const engine = createEmbeddedEngine({ path: file, name }, { ...defaultValues(engineOptions), slots: 1 })
+  const base = path.basename(file, '.gguf')
+  const adapter = values.lora && { path: await resolveModelPath(values.lora.path, io), scale: values.lora.scale }
+  const name = adapter === undefined ? base : `${base} with ${path.basename(adapter.path, '.gguf')}`
+  const adapters = adapter === undefined ? [] : [{ name, ...adapter }]
+  const engine = createEmbeddedEngine(
+    { path: file, name: base, adapters },
+    { ...defaultValues(engineOptions), slots: 1 },
+  )
   try {
     await engine.ready(io.stop)
   } catch (error) {

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { formatBytes, TokenmillError } from '../core/index.ts'
 import { isHubReference, ModelStore, type HubAccess, type StoredModel } from '../model/index.ts'
+import { bundledModel } from './bundled-model.ts'
 import type { Io } from './command.ts'
 
 /** The folder of fetched models: `TOKENMILL_CACHE`, else `tokenmill` in the user's cache folder. */
@@ -54,14 +56,19 @@ export async function pullModel(reference: string, io: Io, offline = false): Pro
   }
 }
 
-/** The path of a model file that is named by path or by reference; a reference is fetched. */
+/** The path of a model file that is named by path, by reference, or as `nano`; a reference is fetched. */
 export async function resolveModelPath(model: string, io: Io): Promise<string> {
-  return isHubReference(model) ? (await pullModel(model, io)).path : model
+  return isHubReference(model) ? (await pullModel(model, io)).path : fileOf(model)
+}
+
+/** The model in the box has a name, where no file has it. */
+function fileOf(model: string): string {
+  return model === 'nano' && !existsSync(model) ? bundledModel : model
 }
 
 /** The path of a model that is on this machine already. */
 export function findModelPath(model: string, io: Io): string {
-  if (!isHubReference(model)) return model
+  if (!isHubReference(model)) return fileOf(model)
   const found = openStore(io).find(model)
   if (found !== undefined) return found.path
   throw new TokenmillError(

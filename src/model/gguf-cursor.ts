@@ -24,10 +24,19 @@ export class GgufCursor {
     try {
       this.#descriptor = openSync(path, 'r')
     } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       const reason = error instanceof Error ? error.message : String(error)
-      throw new TokenmillError('startup', `Model file ${path} cannot be opened: ${reason}`, {}, error)
+      const text = missing
+        ? `Model file ${path} cannot be opened: there is no such file. Give the path of a GGUF file, or hf:owner/repository.`
+        : `Model file ${path} cannot be opened: ${reason}`
+      throw new TokenmillError('startup', text, {}, error)
     }
-    this.fileBytes = fstatSync(this.#descriptor).size
+    const stats = fstatSync(this.#descriptor)
+    this.fileBytes = stats.size
+    if (stats.isFile()) return
+    closeSync(this.#descriptor)
+    const kind = stats.isDirectory() ? 'a folder' : 'no regular file'
+    throw new TokenmillError('startup', `Model file ${path} is ${kind}. Give the path of a GGUF file.`)
   }
 
   [Symbol.dispose](): void {

@@ -3,6 +3,7 @@ import { truncate, copyFile } from 'node:fs/promises'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import OpenAI from 'openai'
+import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { childrenOf, createTinyModel, runCli, startServe, until, type StartedServer } from './start-cli.ts'
 
@@ -33,6 +34,9 @@ describe('serve', () => {
   it('ends with 78 and says why: model missing or damaged, port taken, open without a key', async () => {
     const missing = await runCli('serve', '--model', '/does/not/exist.gguf', '--port', '0')
     expect(missing).toMatchObject({ code: 78, output: expect.stringContaining('/does/not/exist.gguf') as string })
+
+    const folder = await runCli('serve', '--model', path.dirname(model.file), '--port', '0')
+    expect(folder).toMatchObject({ code: 78, output: expect.stringContaining('is a folder') as string })
 
     const damaged = model.file.replace('tiny', 'damaged')
     await copyFile(model.file, damaged)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { writeRandomAdapter } from '../support/random-adapter.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const repository = path.resolve(import.meta.dirname, '../..')
@@ -39,10 +40,33 @@ describe('tokenmill run', () => {
     expect(answer['text']).toBe(plain.stdout.trimEnd())
   })
 
+  it('answers with a LoRA adapter, by as much as its scale says', async () => {
+    const file = path.join(cache, 'odd.gguf')
+    const basePath = path.join(repository, 'models/nano/nano.gguf')
+    await writeRandomAdapter(file, { basePath, weights: /attn_q|ffn_down/, rank: 4, alpha: 4, seed: 1, strength: 1 })
+    const ask = async (...flags: string[]) => {
+      const { stdout } = await tokenmill(['run', 'What is 12 + 30?', '--temperature', '0', '--json', ...flags])
+      return JSON.parse(stdout) as { model: string; text: string }
+    }
+    const unchanged = await ask('--lora', `${file}:0`, '--model', 'nano')
+    expect(unchanged).toMatchObject({ model: 'nano with odd', text: '12 + 30 = 42.' })
+    expect((await ask('--lora', file, '--max-tokens', '20')).text).not.toBe(unchanged.text)
+    const wrong = await tokenmill(['run', 'hi', '--lora', basePath])
+    expect(wrong).toMatchObject({ code: 78, stderr: expect.stringContaining('is no LoRA adapter') as string })
+  })
+
   it('says what is missing without a prompt', async () => {
     const result = await tokenmill(['run'])
     expect(result.code).toBe(1)
     expect(result.stderr).toMatch(/There is no prompt/)
+  })
+})
+
+describe('tokenmill --version', () => {
+  it('says what the command of that name says', async () => {
+    const [flag, command] = await Promise.all([tokenmill(['--version']), tokenmill(['version'])])
+    expect(flag.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(flag).toEqual(command)
   })
 })
 
