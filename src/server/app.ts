@@ -117,7 +117,10 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   })
 
   app.setNotFoundHandler((request, reply) => {
-    const { status, headers, body } = toErrorReply(notFound(app, request))
+    const [path = ''] = request.url.split('?')
+    const allowed = (['GET', 'HEAD', 'POST'] as const).filter((method) => app.hasRoute({ method, url: path }))
+    const { status, headers, body } = toErrorReply(notFound(request.method, path, allowed))
+    if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
     void reply.code(status).headers(headers).send(body)
   })
   return app
@@ -181,14 +184,12 @@ function bodyTooLarge(request: FastifyRequest, maximum: number): TokenmillError 
   )
 }
 
-function notFound(app: FastifyInstance, request: FastifyRequest): TokenmillError {
-  const [path = ''] = request.url.split('?')
-  const other = (['GET', 'POST'] as const).find((method) => app.hasRoute({ method, url: path }))
+function notFound(method: string, path: string, [other]: readonly string[]): TokenmillError {
   const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path
   if (other !== undefined) {
-    return new TokenmillError('method_not_allowed', `${request.method} is not allowed on ${shown}; use ${other}.`)
+    return new TokenmillError('method_not_allowed', `${method} is not allowed on ${shown}; use ${other}.`)
   }
-  return new TokenmillError('not_found', `There is no ${request.method} ${shown}. docs/api.md lists what is served.`)
+  return new TokenmillError('not_found', `There is no ${method} ${shown}. docs/api.md lists what is served.`)
 }
 
 /** Bytes that are not HTTP: no request exists, so the answer is written by hand. */

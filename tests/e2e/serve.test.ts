@@ -218,6 +218,9 @@ describe('the official client', () => {
       status: 400,
       param: 'input',
     })
+    const wrongMethod = await fetch(`${server.url}/v1/models`, { method: 'DELETE' })
+    expect(wrongMethod.status).toBe(405)
+    expect(wrongMethod.headers.get('allow')).toBe('GET, HEAD')
   })
 })
 
