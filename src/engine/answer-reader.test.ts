@@ -20,8 +20,12 @@ const chat: ChatInput = {
   continueFinalMessage: false,
 }
 
-function read(input: GenerationRequest['input'], events: readonly LoopEvent[]): GenerationEvent[] {
-  const reader = createAnswerReader({ input } as GenerationRequest, (chat) => format.render(chat))
+function read(
+  input: GenerationRequest['input'],
+  events: readonly LoopEvent[],
+  stop: readonly string[] = [],
+): GenerationEvent[] {
+  const reader = createAnswerReader({ input, stop } as unknown as GenerationRequest, (chat) => format.render(chat))
   return events.flatMap((event) => [...reader.read(event)])
 }
 
@@ -55,5 +59,17 @@ describe('createAnswerReader()', () => {
     expect(events.find((event) => event.type === 'finished')).toMatchObject({ reason: 'toolCalls' })
     const told = events.reduce((sum, event) => sum + ('tokens' in event ? event.tokens : 0), 0)
     expect(told).toBe(10)
+  })
+
+  it('does not end with toolCalls where a stop text of the client cut the call short', () => {
+    const whole = '<tool_call>{"name": "grind", "arguments": {"kg": 3}}</tool_call>'
+    const reasonOf = (text: string, stopReason: string, stop: readonly string[]) => {
+      const events = read({ kind: 'chat', chat }, [prefilled, output(text, 9), { ...finished, stopReason }], stop)
+      return events.find((event) => event.type === 'finished')
+    }
+    expect(reasonOf(whole.slice(0, 50), 'kg', ['kg'])).toMatchObject({ reason: 'stop', stopReason: 'kg' })
+    expect(reasonOf(whole, '!', ['!'])).toMatchObject({ reason: 'toolCalls', stopReason: '!' })
+    // The template's end of a turn is none of the client's stop texts.
+    expect(reasonOf(whole, '<|im_end|>', [])).toEqual({ type: 'finished', index: 0, reason: 'toolCalls' })
   })
 })

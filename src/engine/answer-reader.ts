@@ -60,10 +60,11 @@ export function createAnswerReader(
           const answer = answerOf(event.index)
           yield* answer.end()
           totals.reasoningTokens += answer.reasoningTokens
-          const reason: FinishReason = event.reason === 'stop' && answer.called ? 'toolCalls' : event.reason
           const { index, stopReason } = event
           // The template's own end of a turn is no stop text of the client's.
           const told = typeof stopReason === 'number' || (stopReason !== undefined && request.stop.includes(stopReason))
+          const calls = event.reason === 'stop' && answer.called && (!told || answer.callIsWhole)
+          const reason: FinishReason = calls ? 'toolCalls' : event.reason
           yield { type: 'finished', index, reason, ...(told && { stopReason }) }
           if (event.last) yield { type: 'usage', usage: { ...totals } }
           return

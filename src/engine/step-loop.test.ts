@@ -334,6 +334,8 @@ describe('StepLoop.step()', () => {
     const events = drain(loop)
     expect(textsOf(events, 1)).toBe(toText(tokens.slice(0, tokens.indexOf(stop))))
     expect(events.at(-1)).toMatchObject({ type: 'finished', reason: 'stop', stopReason: stop })
+    const shown = events.flatMap((event) => (event.type === 'output' ? (event.logprobs ?? []) : []))
+    expect(shown.map(({ token }) => token.id)).toEqual(tokens.slice(0, tokens.indexOf(stop)))
     const counted = events.reduce((sum, event) => sum + (event.type === 'output' ? event.tokens : 0), 0)
     expect(counted).toBe(tokens.indexOf(stop) + 1)
   })

@@ -329,10 +329,11 @@ export class StepLoop {
     sequence.append(token)
     if (sequence.generated === establishedTokens) sequence.arrivalsWhenEstablished = this.#arrivals
     sequence.heldTokens += 1
-    if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
-    const ends = this.#vocabulary.isEndOfGeneration(token)
     if (sequence.mayStop && job.stopTokens.includes(token)) return this.#flush(sequence, 'stop', token)
+    const ends = this.#vocabulary.isEndOfGeneration(token)
     if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop')
+    // Those of the text: an end is none of it.
+    if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
     if (!ends) {
       const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
       const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }), sequence.mayStop)

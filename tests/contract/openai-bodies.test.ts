@@ -164,6 +164,11 @@ describe('a chat body', () => {
     [{ stream_options: { include_usage: true } }, 'invalid_request', 'stream_options'],
     [{ tools: [{ type: 'custom' }] }, 'unsupported', 'tools[0].type'],
     [{ tools: [{ function: { name: 'f', parameters: 3 } }] }, 'invalid_request', 'tools[0].function.parameters'],
+    [
+      { tools: [{ function: { name: 'f', parameters: { type: 'string' } } }] },
+      'invalid_request',
+      'tools[0].function.parameters.type',
+    ],
     [{ tools: [{ function: {} }] }, 'invalid_request', 'tools[0].function.name'],
     [{ tools: [{ function: { name: '' } }] }, 'invalid_request', 'tools[0].function.name'],
     [{ tools: [{ function: { name: 'get weather' } }] }, 'invalid_request', 'tools[0].function.name'],

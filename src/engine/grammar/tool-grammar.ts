@@ -69,7 +69,7 @@ function writeParameters(grammar: GrammarBuilder, tool: ToolDefinition, path: st
   const schema = tool.parameters
   if (schema === undefined || schema === true) return jsonObject(grammar)
   try {
-    const objects = typeof schema === 'object' && schema['type'] === undefined ? { ...schema, type: 'object' } : schema
+    const objects = typeof schema === 'object' ? { ...schema, type: 'object' } : schema
     return new SchemaCompiler(grammar, { schema: objects, path }).compile({ schema: objects, path })
   } catch (error) {
     if (tool.strict || !(error instanceof TokenmillError) || error.code !== 'unsupported') throw error

@@ -18,6 +18,8 @@ export class AnswerEvents {
   /** A tool was called: the turn ended for that. */
   called = false
   reasoningTokens = 0
+  /** What the last call's arguments say so far. */
+  #arguments = ''
   readonly #index: number
   readonly #parser: ChatOutputParser | undefined
   #tokens = 0
@@ -26,6 +28,16 @@ export class AnswerEvents {
   constructor(index: number, chat: { readonly input: ChatInput; readonly answer: AnswerShape } | undefined) {
     this.#index = index
     this.#parser = chat === undefined ? undefined : createOutputParser(chat.input, chat)
+  }
+
+  /** The last call has all its arguments: a stop text of the client's may cut it short. */
+  get callIsWhole(): boolean {
+    try {
+      JSON.parse(this.#arguments)
+      return true
+    } catch {
+      return false
+    }
   }
 
   *push({ text, tokens, logprobs }: AnswerText): Iterable<GenerationEvent> {
@@ -42,7 +54,10 @@ export class AnswerEvents {
   *end(): Iterable<GenerationEvent> {
     if (this.#parser === undefined) return
     yield* this.#give(this.#parser.end())
-    if (this.#tokens > 0) yield { type: 'text', index: this.#index, text: '', ...this.#take() }
+    if (this.#tokens === 0) return
+    const { tokens, ...logprobs } = this.#take()
+    // What ends a call is no text.
+    yield { type: 'text', index: this.#index, text: '', tokens, ...(!this.called && logprobs) }
   }
 
   *#give(pieces: ReturnType<ChatOutputParser['push']>): Iterable<GenerationEvent> {
@@ -50,6 +65,7 @@ export class AnswerEvents {
       const { tokens, ...logprobs } = this.#take()
       if (piece.type === 'toolCall') {
         this.called = true
+        this.#arguments = (piece.id === undefined ? this.#arguments : '') + piece.arguments
         yield { ...piece, index: this.#index, tokens }
         continue
       }

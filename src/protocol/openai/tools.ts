@@ -25,12 +25,20 @@ function readTool(tool: Fields, limits: ProtocolLimits): ToolDefinition {
   if (!/^[\w.-]{1,128}$/.test(name)) {
     throw invalid(definition.path('name'), 'must be 1 to 128 letters, digits, underscores, dots or hyphens.')
   }
+  const parameters = readJsonSchema(definition, 'parameters', limits)
+  if (typeof parameters === 'object') requireObjects(parameters['type'], `${definition.path('parameters')}.type`)
   return {
     name,
     description: definition.string('description'),
-    parameters: readJsonSchema(definition, 'parameters', limits),
+    parameters,
     strict: definition.boolean('strict') ?? false,
   }
+}
+
+/** Arguments are an object, whatever else the schema allows. */
+function requireObjects(type: unknown, path: string): void {
+  if (type === undefined || type === 'object' || (Array.isArray(type) && type.includes('object'))) return
+  throw invalid(path, `is ${JSON.stringify(type)?.slice(0, 80)}; the arguments of a function are an "object".`)
 }
 
 function readChoice(body: Fields, tools: readonly ToolDefinition[]): ToolUse {
