@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { defineOptions, formatBytes } from '../core/index.ts'
+import { engineOptions } from '../engine/options.ts'
 import { defineCommand } from './command.ts'
 
 const pull = defineCommand({
@@ -54,7 +55,8 @@ const inspect = defineCommand({
     },
     slots: {
       schema: z.coerce.number().int().positive(),
-      default: 16,
+      // As `serve` has it.
+      default: engineOptions.slots.default,
       value: '<count>',
       help: 'Sequences computed at once',
     },
