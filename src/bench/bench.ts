@@ -139,12 +139,19 @@ class Bench {
     const options = this.#options
     const url = parseBaseUrl(urlText)
     const named = index === 1 ? (options.modelB ?? options.model) : options.model
-    const model = named ?? (await findModel(url, toHeaders(options)))
+    const patience = {
+      limitMs: options.readyTimeout,
+      stop: this.#context.stop,
+      nowMs: this.#context.nowMs,
+      onWait: this.#context.onNote,
+    }
+    const model = named ?? (await findModel(url, toHeaders(options), patience))
     const probe = await probeEndpoint({
       target: toTarget(options, url, model),
       tokenizerPath: options.tokenizer,
       timeoutMs: Math.min(options.timeout, longestProbeMs),
       maxEventBytes: options.maxEventBytes,
+      patience,
     })
     for (const note of probe.notes) this.#note(note)
     return probe

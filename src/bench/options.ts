@@ -117,6 +117,7 @@ export const mockOptions = defineOptions({
   maxUnsentBytes: {
     schema: bytes,
     default: 4 * 1024 ** 2,
+    unit: 'bytes',
     value: '<size>',
     help: 'Bytes waiting for a slow reader before its connection is closed',
   },
@@ -265,13 +266,23 @@ export const benchOptions = defineOptions({
   drain: {
     schema: duration,
     default: 60_000,
+    unit: 'ms',
     value: '<time>',
     help: 'Wait for running answers at the end',
     reason: 'longer than most answers, shorter than patience',
   },
+  readyTimeout: {
+    schema: duration,
+    default: 120_000,
+    unit: 'ms',
+    value: '<time>',
+    help: 'Wait for a server that answers 503 because it is still loading; 0 gives up at once',
+    reason: 'most models load in two minutes from a warm disk',
+  },
   timeout: {
     schema: duration,
     default: 600_000,
+    unit: 'ms',
     value: '<time>',
     help: 'Longest time for one answer',
     reason: 'the official SDKs wait 10 minutes',
@@ -338,6 +349,7 @@ export const benchOptions = defineOptions({
   maxSendLag: {
     schema: duration,
     default: 10,
+    unit: 'ms',
     value: '<time>',
     help: 'p99 above which the run is invalid',
     reason: 'below a tenth of common TTFT objectives',
@@ -345,6 +357,7 @@ export const benchOptions = defineOptions({
   maxReceiveLag: {
     schema: duration,
     default: 10,
+    unit: 'ms',
     value: '<time>',
     help: 'p99 above which the run is invalid',
     reason: 'below half of common TPOT objectives',
@@ -359,6 +372,7 @@ export const benchOptions = defineOptions({
   maxEventBytes: {
     schema: bytes,
     default: 4 * 1024 ** 2,
+    unit: 'bytes',
     value: '<size>',
     help: 'Largest server-sent event',
     reason: 'an event with tool calls or logprobs stays far below',
@@ -371,6 +385,7 @@ export const benchOptions = defineOptions({
   failurePause: {
     schema: duration,
     default: 100,
+    unit: 'ms',
     value: '<time>',
     help: 'Closed loop: pause of a user after a failure',
     reason: 'a server that fails at once is not asked as fast as it can fail',

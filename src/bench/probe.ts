@@ -5,6 +5,7 @@ import { LoopWatch } from './client/loop-watch.ts'
 import { requestBody } from './client/request-source.ts'
 import type { RequestRecord } from './metrics/record.ts'
 import type { Target } from './plan.ts'
+import { whenReady, type Patience } from './readiness.ts'
 import { loadTokenCounter, wordsOfTokenizer, type CalibratedWords } from './tokens.ts'
 
 export interface Probe {
@@ -19,6 +20,7 @@ export interface ProbeOptions {
   readonly tokenizerPath: string | undefined
   readonly timeoutMs: number
   readonly maxEventBytes: number
+  readonly patience: Patience
 }
 
 /** Words of the two calibration prompts; far enough apart that a template's tokens do not matter. */
@@ -32,7 +34,7 @@ const longWords = 240
 export async function probeEndpoint(options: ProbeOptions): Promise<Probe> {
   const notes: string[] = []
   let { target } = options
-  let first = await ask(options, target, shortWords)
+  let first = await whenReady(target.url, () => ask(options, target, shortWords), loadingReason, options.patience)
   if (first.outcome === 'httpError' && first.status === 400 && target.ignoreEos) {
     const without = { ...target, ignoreEos: false }
     const second = await ask(options, without, shortWords)
@@ -48,6 +50,10 @@ export async function probeEndpoint(options: ProbeOptions): Promise<Probe> {
   if (calibrated.source === 'assumed')
     notes.push('The endpoint reports no usage and no tokenizer was given: lengths assume one token a word.')
   return { target, words: calibrated, notes }
+}
+
+function loadingReason({ status, message }: RequestRecord): string | undefined {
+  return status === 503 ? message.replace(/\.$/, '') || 'no reason given' : undefined
 }
 
 /** What our words cost: by the tokenizer given, else by /tokenize, else by the usage of two prompts. */
@@ -118,7 +124,10 @@ function probeError(target: Target, record: RequestRecord): TokenmillError {
     connectFailed: 'Is the server running, and is the address right?',
     timedOut: 'It took the request and gave no answer in time; raise --timeout if it is that slow.',
     notJson: 'Something else answers at this address: does the base URL end in /v1?',
-    refused: 'The server refuses requests before the run has begun.',
+    refused:
+      record.status === 503
+        ? 'It did not become ready in time; raise --ready-timeout if it loads that long.'
+        : 'The server refuses requests before the run has begun.',
   }
   const status404 = record.status === 404 ? 'Is the model name right, and does the base URL end in /v1?' : ''
   const hint = advice[record.outcome] ?? status404
@@ -130,10 +139,16 @@ function probeError(target: Target, record: RequestRecord): TokenmillError {
 }
 
 /** The one model that the endpoint serves. Throws `invalid_request` with the names where there are several. */
-export async function findModel(url: string, headers: Readonly<Record<string, string>>): Promise<string> {
+export async function findModel(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  patience: Patience,
+): Promise<string> {
   let ids: string[] = []
   try {
-    const response = await fetch(`${url}/models`, { headers, signal: AbortSignal.timeout(10_000) })
+    const list = () => fetch(`${url}/models`, { headers, signal: AbortSignal.timeout(10_000) })
+    const loading = ({ status, statusText }: Response) => (status === 503 ? statusText : undefined)
+    const response = await whenReady(url, list, loading, patience)
     const body = (await response.json()) as { data?: readonly { id?: unknown }[] }
     ids = (body.data ?? []).map((model) => model.id).filter((id): id is string => typeof id === 'string')
   } catch (error) {

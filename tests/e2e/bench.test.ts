@@ -45,6 +45,7 @@ function measure(
   options: Partial<BenchOptions>,
   stop = new AbortController().signal,
   raw?: RawLog,
+  onNote: (line: string) => void = () => {},
 ): Promise<BenchResult> {
   const clock = createMachineClock()
   return runBench({ ...defaultValues(benchOptions), ...calm, ...options }, [urls].flat(), {
@@ -52,7 +53,7 @@ function measure(
     stop,
     version: 'test',
     command: 'test',
-    onNote: () => {},
+    onNote,
     onProgress: () => {},
     onRun: () => {},
     ...(raw === undefined ? {} : { onRecord: (label, record) => raw.write(label, record) }),
@@ -365,6 +366,33 @@ describe('runBench() ends', () => {
     await expect(measure(page, { model: 'm' })).rejects.toThrow(
       /notJson: answered <html>.*does the base URL end in \/v1/,
     )
+  })
+
+  it('after a wait, stated with its limit, where the server is still loading', async () => {
+    const mock = await start()
+    mock.setFaults([parseFault('unavailable:1')])
+    const notes: string[] = []
+    const onNote = (line: string): void => {
+      notes.push(line)
+      mock.setFaults([])
+    }
+    const result = await measure(mock.url, { requests: 4, model: 'mock' }, undefined, undefined, onNote)
+    expect(notes[0]).toMatch(/is not ready \(503: .*\): waiting up to 120 s/)
+    expect(notes[1]).toMatch(/became ready after [\d.]+ s/)
+    expect(result.summary).toMatchObject({ requestsTotal: 4, errorsTotal: 0 })
+    mock.setFaults([parseFault('unavailable:1')])
+    await expect(measure(mock.url, { model: 'mock', readyTimeout: 0 })).rejects.toThrow(/did not become ready in time/)
+    await expect(measure(mock.url, { model: 'mock', readyTimeout: 600 })).rejects.toThrow(/raise --ready-timeout/)
+  })
+
+  it('after a wait where the list of models is not ready either', async () => {
+    let asked = 0
+    const url = await serveHttp((request, response) => {
+      asked += 1
+      if (asked > 2) response.end(request.url === '/v1/models' ? '{"data":[{"id":"late"}]}' : '<html>')
+      else response.writeHead(503, 'Loading').end('{}')
+    })
+    await expect(measure(url, {})).rejects.toThrow(/model 'late'.*notJson/)
   })
 
   it('before it begins when options contradict each other', async () => {

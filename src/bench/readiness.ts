@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** How long a server that is still loading its model is waited for, and who hears of it. */
+export interface Patience {
+  readonly limitMs: number
+  readonly stop: AbortSignal
+  readonly nowMs: () => number
+  readonly onWait: (line: string) => void
+}
+
+/** Servers load for seconds to minutes; a question each half second is no load for them. */
+const pauseMs = 500
+
+/**
+ * Asks again while `loading` finds in the answer that the endpoint is up but not ready (503), until the limit or
+ * the user's stop. Says so once, with the limit. Returns the last answer, ready or not.
+ */
+export async function whenReady<T>(
+  where: string,
+  ask: () => Promise<T>,
+  loading: (answer: T) => string | undefined,
+  patience: Patience,
+): Promise<T> {
+  const { limitMs, stop, nowMs, onWait } = patience
+  const sinceMs = nowMs()
+  let answer = await ask()
+  let reason = loading(answer)
+  if (reason === undefined) return answer
+  if (limitMs > 0) onWait(`${where} is not ready (503: ${reason}): waiting up to ${seconds(limitMs)} (--ready-timeout).`)
+  while (reason !== undefined && nowMs() - sinceMs + pauseMs <= limitMs && !stop.aborted) {
+    await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined)
+    if (stop.aborted) return answer
+    answer = await ask()
+    reason = loading(answer)
+  }
+  if (reason === undefined) onWait(`${where} became ready after ${seconds(nowMs() - sinceMs)}.`)
+  return answer
+}
+
+function seconds(ms: number): string {
+  return `${Number((ms / 1000).toFixed(1))} s`
+}
