@@ -6,6 +6,7 @@ import type { RequestRecord } from './metrics/record.ts'
 import { nvidiaMeter, dcgmMeter, raplMeter, statedMeter, type EnergyMeter } from './observe/energy.ts'
 import { readEnvironment } from './observe/environment.ts'
 import { findModel, probeEndpoint, type Probe } from './probe.ts'
+import { defaultPatienceMs } from './readiness.ts'
 import { combineRuns, objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from './result.ts'
 import { runLoad, type RunOptions, type RunProgress } from './run.ts'
 import { compareRuns } from './search/comparison.ts'
@@ -140,7 +141,8 @@ class Bench {
     const url = parseBaseUrl(urlText)
     const named = index === 1 ? (options.modelB ?? options.model) : options.model
     const patience = {
-      limitMs: options.readyTimeout,
+      limitMs: options.readyTimeout ?? defaultPatienceMs,
+      unheard: options.readyTimeout !== undefined,
       stop: this.#context.stop,
       nowMs: this.#context.nowMs,
       onWait: this.#context.onNote,

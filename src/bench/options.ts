@@ -272,12 +272,9 @@ export const benchOptions = defineOptions({
     reason: 'longer than most answers, shorter than patience',
   },
   readyTimeout: {
-    schema: duration,
-    default: 120_000,
-    unit: 'ms',
+    schema: duration.optional(),
     value: '<time>',
-    help: 'Wait for a server that answers 503 because it is still loading; 0 gives up at once',
-    reason: 'most models load in two minutes from a warm disk',
+    help: 'Wait so long for a server that is still loading (503) or not listening yet; 0 gives up at once (default: 2 minutes after a 503, none without a listener)',
   },
   timeout: {
     schema: duration,

@@ -34,7 +34,9 @@ const longWords = 240
 export async function probeEndpoint(options: ProbeOptions): Promise<Probe> {
   const notes: string[] = []
   let { target } = options
-  let first = await whenReady(target.url, () => ask(options, target, shortWords), loadingReason, options.patience)
+  const { patience } = options
+  const loading = (answer: RequestRecord) => loadingReason(answer, patience)
+  let first = await whenReady(target.url, () => ask(options, target, shortWords), loading, patience)
   if (first.outcome === 'httpError' && first.status === 400 && target.ignoreEos) {
     const without = { ...target, ignoreEos: false }
     const second = await ask(options, without, shortWords)
@@ -52,8 +54,10 @@ export async function probeEndpoint(options: ProbeOptions): Promise<Probe> {
   return { target, words: calibrated, notes }
 }
 
-function loadingReason({ status, message }: RequestRecord): string | undefined {
-  return status === 503 ? message.replace(/\.$/, '') || 'no reason given' : undefined
+/** Why an answer says that the server will come yet; undefined where it is there, or nothing says so. */
+function loadingReason({ status, outcome, message }: RequestRecord, { unheard }: Patience): string | undefined {
+  if (status === 503) return `503: ${message.replace(/\.$/, '') || 'no reason given'}`
+  return unheard && outcome === 'connectFailed' ? message : undefined
 }
 
 /** What our words cost: by the tokenizer given, else by /tokenize, else by the usage of two prompts. */
@@ -121,7 +125,7 @@ async function ask(options: ProbeOptions, target: Target, count: number): Promis
 function probeError(target: Target, record: RequestRecord): TokenmillError {
   const where = `${target.url} (model '${target.model}')`
   const advice: Partial<Record<RequestRecord['outcome'], string>> = {
-    connectFailed: 'Is the server running, and is the address right?',
+    connectFailed: 'Is the server running, and is the address right? --ready-timeout waits for it to listen.',
     timedOut: 'It took the request and gave no answer in time; raise --timeout if it is that slow.',
     notJson: 'Something else answers at this address: does the base URL end in /v1?',
     refused:
@@ -146,17 +150,32 @@ export async function findModel(
 ): Promise<string> {
   let ids: string[] = []
   try {
-    const list = () => fetch(`${url}/models`, { headers, signal: AbortSignal.timeout(10_000) })
-    const loading = ({ status, statusText }: Response) => (status === 503 ? statusText : undefined)
+    const list = () =>
+      fetch(`${url}/models`, { headers, signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+        if (patience.unheard) return causeOf(error)
+        throw error
+      })
+    const loading = (answer: Response | string) => {
+      if (typeof answer === 'string') return answer
+      return answer.status === 503 ? `503: ${answer.statusText}` : undefined
+    }
     const response = await whenReady(url, list, loading, patience)
+    if (typeof response === 'string') throw new Error(response)
     const body = (await response.json()) as { data?: readonly { id?: unknown }[] }
     ids = (body.data ?? []).map((model) => model.id).filter((id): id is string => typeof id === 'string')
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-    throw new TokenmillError('upstream_failed', `${url}/models gives no list of models: ${cause}. Name one by --model.`)
+    throw new TokenmillError(
+      'upstream_failed',
+      `${url}/models gives no list of models: ${causeOf(error)}. Name one by --model, or wait for the server by --ready-timeout.`,
+    )
   }
   const [only] = ids
   if (ids.length === 1 && only !== undefined) return only
   const known = ids.length === 0 ? 'none' : ids.slice(0, 20).join(', ')
   throw new TokenmillError('invalid_request', `${url} serves ${known}: choose one by --model.`, { available: ids })
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? error.cause.message : error.message
 }

@@ -3,16 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** How long a server that is still loading its model is waited for, and who hears of it. */
 export interface Patience {
   readonly limitMs: number
+  /** Whether a port that nobody listens on is waited for too: only when the user asked, as most are mistyped. */
+  readonly unheard: boolean
   readonly stop: AbortSignal
   readonly nowMs: () => number
   readonly onWait: (line: string) => void
 }
 
+/** Most models load in two minutes from a warm disk. */
+export const defaultPatienceMs = 120_000
+
 /** Servers load for seconds to minutes; a question each half second is no load for them. */
 const pauseMs = 500
 
 /**
- * Asks again while `loading` finds in the answer that the endpoint is up but not ready (503), until the limit or
+ * Asks again while `loading` finds in the answer that the endpoint is not ready, until the limit or
  * the user's stop. Says so once, with the limit. Returns the last answer, ready or not.
  */
 export async function whenReady<T>(
@@ -26,7 +31,7 @@ export async function whenReady<T>(
   let answer = await ask()
   let reason = loading(answer)
   if (reason === undefined) return answer
-  if (limitMs > 0) onWait(`${where} is not ready (503: ${reason}): waiting up to ${seconds(limitMs)} (--ready-timeout).`)
+  if (limitMs > 0) onWait(`${where} is not ready (${reason}): waiting up to ${seconds(limitMs)} (--ready-timeout).`)
   while (reason !== undefined && nowMs() - sinceMs + pauseMs <= limitMs && !stop.aborted) {
     await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined)
     if (stop.aborted) return answer

@@ -385,6 +385,22 @@ describe('runBench() ends', () => {
     await expect(measure(mock.url, { model: 'mock', readyTimeout: 600 })).rejects.toThrow(/raise --ready-timeout/)
   })
 
+  it('after a wait for a listener, where the user asks for one', async () => {
+    const first = await start()
+    const { port } = new URL(first.url)
+    await first.close()
+    const notes: string[] = []
+    let late: Promise<MockServer> | undefined
+    const onNote = (line: string): void => {
+      notes.push(line)
+      late ??= start({ port: Number(port) })
+    }
+    const options = { requests: 4, readyTimeout: 30_000 }
+    const result = await measure(first.url, options, undefined, undefined, onNote)
+    expect(notes[0]).toMatch(/is not ready \(connect ECONNREFUSED .*\): waiting up to 30 s/)
+    expect(result.summary).toMatchObject({ requestsTotal: 4, errorsTotal: 0 })
+  })
+
   it('after a wait where the list of models is not ready either', async () => {
     let asked = 0
     const url = await serveHttp((request, response) => {
