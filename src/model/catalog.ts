@@ -80,12 +80,16 @@ function fromFile(file: string): ResolvedModel {
   return { shape: shapeFromConfig(name, config), source: file, verified: true }
 }
 
+/** What names say about tuning and number format, not about the shape. */
+const packagingWords =
+  /[-.](instruct|chat|it|hf|nvfp4|mxfp4|fp4|fp8|bf16|int4|int8|w4a16|w8a16|w4a8|w8a8|awq|gptq|quantized|kv|gguf|fp8-block|block|dynamic|preview|v2)(?=[-.]|$)/g
+
 /** `Meta-Llama-3.1-70B-Instruct` and `llama-3.1-70b` are one name: case, separators and packaging words do not count. */
 function plain(name: string): string {
   return name
     .toLowerCase()
     .replace(/\s+/g, '-')
-    .replace(/-(instruct|chat|it|hf|nvfp4|fp4|fp8|bf16|fp8-block|block|dynamic|v2)(?=-|$)/g, '')
+    .replace(packagingWords, '')
     .replace(/^([a-z0-9-]+\/)?meta-/, '$1')
     .replace(/[-_.]/g, '')
 }

@@ -63,6 +63,19 @@ describe('the catalog', () => {
     expect(resolveModel(asked).shape.name).toBe(name)
   })
 
+  it.each([
+    ['RedHatAI/Meta-Llama-3.1-70B-Instruct-FP8-dynamic', 'llama-3.1-70b'],
+    ['neuralmagic/Meta-Llama-3.1-8B-Instruct-quantized.w4a16', 'llama-3.1-8b'],
+    ['hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4', 'llama-3.1-70b'],
+    ['amd/DeepSeek-R1-0528-MXFP4-Preview', 'deepseek-r1'],
+    ['Qwen/Qwen2.5-Coder-7B-Instruct-AWQ', 'qwen2.5-7b'],
+    ['deepseek-ai/DeepSeek-R1-Distill-Llama-70B', 'llama-3.3-70b'],
+    ['mistralai/Ministral-3-8B-Instruct-2512', 'ministral-3-8b'],
+    ['llama2-70b-99.9', 'llama-2-70b'],
+  ])('reads past what %s says of tuning and number format', (name, expected) => {
+    expect(resolveModel(name).shape.name).toBe(expected)
+  })
+
   it('names the nearest models for an unknown one', () => {
     expect(() => resolveModel('lama-3.1-70b')).toThrow(/'lama-3.1-70b' is not in the catalog. Nearest: llama-3.1-70b,/)
   })
