@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatCsv, parseCsv } from './csv.ts'
+import { checkCells, formatCsv, parseCsv } from './csv.ts'
 
 describe('parseCsv()', () => {
   it('reads back whatever formatCsv() writes', () => {
@@ -28,8 +28,10 @@ describe('parseCsv()', () => {
     })
   })
 
-  it('names the row that has too few cells, and the quote that is not closed', () => {
-    expect(() => parseCsv('a,b\n1,2\n3\n', 'rows.csv')).toThrow('rows.csv, row 2: 1 cells where the header names 2')
+  it('counts the cells of a row, and names the row whose quote is not closed', () => {
+    const { columns, rows } = parseCsv('a,b\n1,2\n3\n', 'rows.csv')
+    expect(() => checkCells(rows[0] ?? [], columns)).not.toThrow()
+    expect(() => checkCells(rows[1] ?? [], columns)).toThrow('1 cells where the header names 2 columns.')
     expect(() => parseCsv('a,b\n"1,2\n', 'rows.csv')).toThrow('rows.csv, row 1: a quoted cell is not closed.')
   })
 })

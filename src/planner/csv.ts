@@ -8,19 +8,18 @@ export interface Table {
 
 /**
  * Reads comma-separated values (RFC 4180: quotes, doubled quotes, line breaks within quotes; CRLF or LF).
- * Blank lines are skipped. Throws `invalid_request` naming the row with too few or too many cells.
+ * Blank lines are skipped. Rows may be shorter or longer than the header: see `checkCells`. Throws `invalid_request` for a quote that is not closed.
  */
 export function parseCsv(text: string, subject: string): Table {
   const records = splitRecords(text.replace(/^\uFEFF/, ''), subject)
   const [columns = [], ...rows] = records
-  rows.forEach((row, index) => {
-    if (row.length === columns.length) return
-    throw new TokenmillError(
-      'invalid_request',
-      `${subject}, row ${index + 1}: ${row.length} cells where the header names ${columns.length} columns.`,
-    )
-  })
   return { columns: columns.map((name) => name.trim()), rows }
+}
+
+/** Throws `invalid_request` where a row has not one cell for each column. */
+export function checkCells(row: readonly string[], columns: readonly string[]): void {
+  if (row.length === columns.length) return
+  throw new TokenmillError('invalid_request', `${row.length} cells where the header names ${columns.length} columns.`)
 }
 
 function splitRecords(text: string, subject: string): string[][] {

@@ -59,6 +59,25 @@ describe('predictTable()', () => {
     expect(rows[2]?.['tpot_ms']).toBe(rows[0]?.['tpot_ms'])
   })
 
+  it('gives a row with too few or too many cells its own error', () => {
+    const good = 'llama-3.1-70b,h100,vllm,fp8,1000,100,4,4,1,1,1'
+    const rows = predictCsv(good.slice(0, -2), `${good},9`, good)
+    expect(rows.map((row) => row['error'])).toEqual([
+      'row 1: 10 cells where the header names 11 columns.',
+      'row 2: 12 cells where the header names 11 columns.',
+      '',
+    ])
+  })
+
+  it('knows columns in any case and order, and refuses one that comes twice', () => {
+    const values = 'x,16,llama-3.1-8b,h100_sxm,vllm,fp8,100,1000'
+    const { results } = predictTable(`Note,CONCURRENCY,Model,GPU,Engine,Precision,OSL,ISL\n${values}\n`, 'rows.csv')
+    const [row] = predictCsv('llama-3.1-8b,h100_sxm,vllm,fp8,1000,100,16,,,,')
+    expect(results[0]).toMatchObject({ prediction: { concurrency: 16, load: { inputTokens: 1000 } } })
+    expect(toPredictionCsv({ columns: [], rows: [[]] }, results)).toContain(row?.['tpot_ms'])
+    expect(() => predictTable(`${header},TP\n`, 'rows.csv')).toThrow('rows.csv has the column tp twice.')
+  })
+
   it('refuses a table without the columns it needs', () => {
     expect(() => predictTable('model,gpu\nx,y\n', 'rows.csv')).toThrow(
       'rows.csv lacks the columns engine, precision, isl, osl. It has: model, gpu.',

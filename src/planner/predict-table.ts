@@ -1,6 +1,6 @@
 import { TokenmillError } from '../core/index.ts'
 import { resolveModel, type ResolvedModel } from '../model/index.ts'
-import { formatCsv, parseCsv, type Table } from './csv.ts'
+import { checkCells, formatCsv, parseCsv, type Table } from './csv.ts'
 import { deploy } from './deployment.ts'
 import { resolveEngine } from './engines.ts'
 import { resolveHardware, type Hardware } from './hardware.ts'
@@ -46,7 +46,7 @@ export type RowResult =
   | { readonly row: number; readonly error: string }
 
 /**
- * Predicts each row of a table. A row that cannot be predicted carries the reason, naming row and column, in place of
+ * Predicts each row of a table, rows counted from 1 below the header. A row that cannot be predicted carries the reason, naming row and column, in place of
  * figures; a table without the needed columns throws `invalid_request`.
  */
 export function predictTable(
@@ -55,7 +55,13 @@ export function predictTable(
   options: PredictOptions = {},
 ): { readonly table: Table; readonly results: readonly RowResult[] } {
   const table = parseCsv(text, subject)
-  const missing = inputColumns.filter((name) => !table.columns.includes(name) && !(name in optionalDefaults))
+  // Columns are known by name in any case: `Concurrency` must not pass for a column that is not there.
+  const columns = table.columns.map((name) => name.toLowerCase())
+  const missing = inputColumns.filter((name) => !columns.includes(name) && !(name in optionalDefaults))
+  const doubled = inputColumns.find((name) => columns.indexOf(name) !== columns.lastIndexOf(name))
+  if (doubled !== undefined) {
+    throw new TokenmillError('invalid_request', `${subject} has the column ${doubled} twice.`, { param: doubled })
+  }
   if (missing.length > 0) {
     throw new TokenmillError(
       'invalid_request',
@@ -63,7 +69,7 @@ export function predictTable(
       { param: missing[0] ?? '' },
     )
   }
-  const at = new Map(table.columns.map((name, index) => [name, index]))
+  const at = new Map(columns.map((name, index) => [name, index]))
   const resolver = new Resolver()
   const results = table.rows.map((cells, index): RowResult => {
     const row = index + 1
@@ -72,6 +78,7 @@ export function predictTable(
       return own === '' ? (optionalDefaults[column] ?? '') : own
     }
     try {
+      checkCells(cells, columns)
       return { row, prediction: predictRow(read, resolver, options) }
     } catch (error) {
       if (!(error instanceof TokenmillError)) throw error
@@ -86,7 +93,7 @@ export function predictTable(
 export function toPredictionCsv(table: Table, results: readonly RowResult[]): string {
   // Columns of an earlier prediction are replaced, not doubled.
   const kept = table.columns.flatMap((name, index) =>
-    (outputColumns as readonly string[]).includes(name) ? [] : [index],
+    (outputColumns as readonly string[]).includes(name.toLowerCase()) ? [] : [index],
   )
   const rows = results.map((result, index) => {
     const given = kept.map((at) => table.rows[index]?.[at] ?? '')
