@@ -89,6 +89,7 @@ export function predictDisaggregated(
     running: Math.min(concurrency, capacity),
     decoding: decoding / decodeReplicas,
     cacheWaitMs,
+    decodeMs: step * steps,
   }
   return {
     ttftMs: estimated(ttft, spreadOf('ttft', engine, true, from)),

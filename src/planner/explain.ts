@@ -1,7 +1,7 @@
 import { countWeights } from '../model/index.ts'
 import { calibratedCoefficients } from './calibration.ts'
 import { memoryBytes } from './memory.ts'
-import { expansion, launchMs, linearTimes } from './performance.ts'
+import { expansion, launchMs, linearTimes, peakMs } from './performance.ts'
 import type { Prediction } from './predict.ts'
 import { decodeWork } from './roofline.ts'
 
@@ -90,7 +90,12 @@ export function explain(prediction: Prediction): Explanation {
     },
   ]
   const counts = countWeights(shape)
-  const stepMs = parts.reduce((sum, one) => sum + one.ms, 0)
+  const sumMs = parts.reduce((sum, one) => sum + one.ms, 0)
+  const stepMs = Math.max(sumMs, peakMs(work))
+  if (stepMs > sumMs) {
+    const working = `no step is faster than the hardware's peak, ${stepMs.toFixed(3)} ms`
+    parts.push({ name: 'held at the peak', working, peakMs: stepMs, factor: undefined, ms: stepMs - sumMs })
+  }
   return {
     parts,
     stepMs,

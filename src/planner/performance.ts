@@ -89,6 +89,8 @@ export interface Performance {
   readonly decoding: number
   /** Wait for a place in the cache, ms; part of ttftMs. */
   readonly cacheWaitMs: number
+  /** How long a request keeps its place once it decodes, ms: the gaps between its tokens. */
+  readonly decodeMs: number
 }
 
 /**
@@ -97,12 +99,26 @@ export interface Performance {
  */
 const knee = 3
 
-/** A step's time from its work: overlapping reads and arithmetic, then cache, launches, links and host. */
+/**
+ * A step's time from its work: overlapping reads and arithmetic, then cache, launches, links and host. Coefficients
+ * below 1 stand for overlap that the sum does not show; the whole never beats the hardware's peak.
+ */
 export function stepMs(facts: DeploymentFacts, work: StepWork, batch: number, c: Coefficients): number {
+  return Math.max(peakMs(work), summedStepMs(facts, work, batch, c))
+}
+
+/** The same without that floor, for the fit: a floor has no slope, so rows that reach it would teach nothing. */
+export function summedStepMs(facts: DeploymentFacts, work: StepWork, batch: number, c: Coefficients): number {
   const { readMs: read, computeMs: compute } = linearTimes(facts, work, c)
   const linear = (read ** knee + compute ** knee) ** (1 / knee)
   const attention = Math.max(c.cacheRead * work.cacheReadMs, work.attentionComputeMs)
   return linear + attention + launchMs(facts, c) + overheadMs(facts, work, batch, c)
+}
+
+/** The least that a step can take: all its reads at full bandwidth, or all its arithmetic at full rate, ms. */
+export function peakMs(work: StepWork): number {
+  const compute = work.denseComputeMs + work.routedComputeMs + work.attentionComputeMs
+  return Math.max(work.denseReadMs + work.routedReadMs + work.cacheReadMs, compute)
 }
 
 /** Reads and arithmetic of a decode step's linear layers, before they overlap. */
@@ -154,7 +170,8 @@ export function prefillWorkMs(facts: DeploymentFacts, work: StepWork, c: Coeffic
 /**
  * Times of a closed loop on one replica. While one request emits its tokens, each of the others is prefilled once,
  * and that work (not its launches: engines mix prompts into steps) stands between its steps; requests beyond the cache's room wait for a place
- * (Little's law: J. Little, 1961). All times in ms.
+ * (Little's law: J. Little, 1961). An answer of one token has no gaps for the others' prompts to fall into: they stand
+ * before it, and its TPOT is a plain step. All times in ms.
  */
 export function performanceOf(
   facts: DeploymentFacts,
@@ -162,24 +179,27 @@ export function performanceOf(
   capacity: number,
   c: Coefficients,
   alone: StepWork = prefillWork(facts, load.inputTokens, load.cachedTokens),
+  stepOf: typeof stepMs = stepMs,
 ): Performance {
   const { outputTokens, concurrency, tokensPerStep } = load
   const running = Math.min(concurrency, Math.max(1, capacity))
   const prefill = prefillMs(facts, alone, c)
   const added = prefillWorkMs(facts, alone, c)
-  const steps = Math.max(1, (outputTokens - 1) / tokensPerStep)
+  const others = c.interference * (running - 1) * added
+  const gaps = (outputTokens - 1) / tokensPerStep
+  const steps = Math.max(1, gaps)
   const context = load.inputTokens + outputTokens / 2
   let decoding = running
   let step = 0
   let interval = 0
   for (let round = 0; round < 3; round += 1) {
-    step = stepMs(facts, decodeWork(facts, decoding, context), decoding, c)
-    interval = step + (c.interference * (running - 1) * added) / steps
+    step = stepOf(facts, decodeWork(facts, decoding, context), decoding, c)
+    interval = step + (gaps > 0 ? others / steps : 0)
     decoding = Math.max(1, (running * interval * steps) / (interval * steps + prefill))
   }
-  const queueMs = c.queue * prefill * (running - 1) ** c.queuePower
-  const service = interval * steps + prefill
-  const cacheWaitMs = ((concurrency - running) / running) * service
+  const queueMs = Math.max(c.queue * prefill * (running - 1) ** c.queuePower, gaps > 0 ? 0 : others)
+  const decodeMs = gaps > 0 ? interval * steps : step + prefill + others
+  const cacheWaitMs = ((concurrency - running) / running) * (decodeMs + (gaps > 0 ? prefill : 0))
   return {
     ttftMs: c.firstToken + prefill * facts.deployment.pp + step + queueMs + cacheWaitMs,
     tpotMs: interval / tokensPerStep,
@@ -188,5 +208,11 @@ export function performanceOf(
     running,
     decoding,
     cacheWaitMs,
+    decodeMs,
   }
+}
+
+/** Output tokens per second of a replica that always has requests waiting: as many as run, in the time of one. */
+export function saturatedThroughput({ running, decodeMs }: Performance, outputTokens: number): number {
+  return (1000 * running * outputTokens) / decodeMs
 }

@@ -9,6 +9,7 @@ import { resolveHardware } from './hardware.ts'
 import { overrideHardware } from './overrides.ts'
 import { predict } from './predict.ts'
 import { resolveFormat } from './precision.ts'
+import { decodeWork, prefillWork, type StepWork } from './roofline.ts'
 
 function deployment(
   model: string,
@@ -19,6 +20,10 @@ function deployment(
 ) {
   const full = { tp: 1, pp: 1, ep: 1, dp: 1, ...parallelism }
   return deploy(resolveModel(model).shape, resolveHardware(gpu), engine, resolveFormat(format), full)
+}
+
+function computeMs(work: StepWork): number {
+  return work.denseComputeMs + work.routedComputeMs + work.attentionComputeMs
 }
 
 const load = { inputTokens: 2000, outputTokens: 500, concurrency: 16 }
@@ -71,6 +76,45 @@ describe('predict()', () => {
         }
       }),
     )
+  })
+
+  it('never beats the peak of memory or arithmetic', () => {
+    const some = fc.record({
+      model: fc.constantFrom('llama-3.1-8b', 'llama-2-70b', 'qwen3-30b-a3b', 'gpt-oss-120b', 'deepseek-v3'),
+      gpu: fc.constantFrom('a100', 'h100', 'b200', 'l40s', 'mi300x'),
+      engine: fc.constantFrom('vllm', 'sglang', 'trtllm'),
+      format: fc.constantFrom('bf16', 'fp8', 'fp4', 'int4'),
+      inputTokens: fc.integer({ min: 1, max: 3000 }),
+      outputTokens: fc.integer({ min: 1, max: 1000 }),
+      concurrency: fc.option(fc.integer({ min: 1, max: 1000 }), { nil: undefined }),
+      dp: fc.constantFrom(1, 8),
+    })
+    fc.assert(
+      fc.property(some, ({ model, gpu, engine, format, dp, ...request }) => {
+        const own = deployment(model, gpu, engine, format, { tp: dp === 1 ? 8 : 1, dp })
+        if (fitMemory(own, request.inputTokens + request.outputTokens, dp).missingBytes > 0) return
+        const prediction = predict(own, request)
+        const { facts, performance, load, tpotMs, ttftMs, tokensPerSecondPerGpu } = prediction
+        const context = load.inputTokens + load.outputTokens / 2
+        const step = decodeWork(facts, performance.decoding, context)
+        const prompt = computeMs(prefillWork(facts, load.inputTokens))
+        const readMs = step.denseReadMs + step.routedReadMs + step.cacheReadMs
+        expect(tpotMs.value).toBeGreaterThanOrEqual(0.999 * Math.max(readMs, computeMs(step)))
+        expect(ttftMs.value).toBeGreaterThan(prompt)
+        const leastMsPerToken = prompt / load.outputTokens + computeMs(step) / performance.decoding
+        expect(tokensPerSecondPerGpu.value * facts.gpus).toBeLessThan(1000 / leastMsPerToken)
+      }),
+    )
+  })
+
+  it('lets answers of one token wait for the prompts before them, and reads no gap into them', () => {
+    const own = deployment('llama-3.1-8b', 'h100', 'vllm', 'fp8')
+    const [few, many] = [8, 256].map((concurrency) => predict(own, { inputTokens: 2000, outputTokens: 1, concurrency }))
+    expect(many?.tpotMs.value).toBeLessThan(3 * (few?.tpotMs.value ?? 0))
+    expect(many?.ttftMs.value).toBeGreaterThan(16 * (few?.ttftMs.value ?? 0))
+    const offline = predict(own, { inputTokens: 2000, outputTokens: 2, concurrency: undefined })
+    const closed = predict(own, { inputTokens: 2000, outputTokens: 2, concurrency: 256 })
+    expect(offline.tokensPerSecondPerGpu.value).toBeGreaterThan(closed.tokensPerSecondPerGpu.value)
   })
 
   it('says by how many bytes it does not fit, and what would make it fit', () => {

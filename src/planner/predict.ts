@@ -14,7 +14,7 @@ import type { Disaggregation } from './disaggregated-layout.ts'
 import { energyFeatures, joulesPerOutputToken } from './energy.ts'
 import type { PriceTier } from './hardware.ts'
 import { assessMemory, cacheCapacity, engineMaxBatch, memoryShortage } from './memory.ts'
-import { performanceOf, type Load, type Performance } from './performance.ts'
+import { performanceOf, saturatedThroughput, type Load, type Performance } from './performance.ts'
 import { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'
 
 /** What is asked of one replica. */
@@ -115,7 +115,7 @@ export function predict(
   const outside = reasons.length > 0
   const offline = request.concurrency === undefined
   const perReplica = offline
-    ? ((1000 * performance.running) / performance.tpotMs) * (from.offline[gpu.generation] ?? 1)
+    ? saturatedThroughput(performance, outputTokens) * (from.offline[gpu.generation] ?? 1)
     : closedLoopThroughput(performance, load)
   const tpotSpread = spreadOf('tpot', engine, outside, from)
   const rateSpread = offline ? spreadOf('throughput', engine, outside, from) : inverse(tpotSpread)

@@ -48,7 +48,7 @@ export function logErrors(rows: readonly HeldOut[], quantity: Quantity): readonl
   return rows.flatMap(({ measurement, performance, sourceFactor }) =>
     measurement.observed
       .filter((one) => one.quantity === quantity)
-      .map(({ value }) => Math.log((quantityOf(performance, quantity, measurement.facts.gpus) * sourceFactor) / value)),
+      .map(({ value }) => Math.log((quantityOf(performance, quantity, measurement) * sourceFactor) / value)),
   )
 }
 

@@ -2,7 +2,14 @@ import { resolveModel, type ModelShape } from '../../model/index.ts'
 import { deploy } from '../deployment.ts'
 import { resolveHardware } from '../hardware.ts'
 import { assessMemory, cacheCapacity, engineMaxBatch } from '../memory.ts'
-import { performanceOf, type Coefficients, type Load, type Performance } from '../performance.ts'
+import {
+  performanceOf,
+  saturatedThroughput,
+  summedStepMs,
+  type Coefficients,
+  type Load,
+  type Performance,
+} from '../performance.ts'
 import { resolveFormat } from '../precision.ts'
 import { factsOf, prefillWork, type DeploymentFacts, type StepWork } from '../roofline.ts'
 import { median } from '../statistics.ts'
@@ -38,7 +45,7 @@ export function predictMeasurement(measurement: Measurement, coefficients: Coeff
   return performanceOf(facts, load, capacity, coefficients, prefill)
 }
 
-export function quantityOf(performance: Performance, quantity: Quantity, gpus: number): number {
+export function quantityOf(performance: Performance, quantity: Quantity, { facts, load }: Measurement): number {
   switch (quantity) {
     case 'tpot':
       return performance.tpotMs
@@ -47,7 +54,7 @@ export function quantityOf(performance: Performance, quantity: Quantity, gpus: n
     case 'step':
       return performance.stepMs
     case 'throughput':
-      return (1000 * performance.running) / performance.tpotMs / gpus
+      return saturatedThroughput(performance, load.outputTokens) / facts.gpus
   }
 }
 
@@ -235,10 +242,9 @@ export function toFitRows(measurements: readonly Measurement[]): readonly FitRow
         offsetKey: offsetKeyOf(first),
         weights: observed.map((one) => one.weight),
         residuals: (coefficients: Coefficients) => {
-          const performance = predictMeasurement(first, coefficients)
-          return observed.map(({ quantity, value }) =>
-            Math.log(quantityOf(performance, quantity, first.facts.gpus) / value),
-          )
+          const { facts, load, capacity, prefill } = first
+          const performance = performanceOf(facts, load, capacity, coefficients, prefill, summedStepMs)
+          return observed.map(({ quantity, value }) => Math.log(quantityOf(performance, quantity, first) / value))
         },
       },
     ]

@@ -76,7 +76,7 @@ export function validateServing(heldOut: readonly HeldOut[]): ServingAccuracy {
   const ours = (some: readonly HeldOut[], quantity: 'tpot' | 'ttft') =>
     accuracyOf(
       some.map(({ measurement, performance }) => ({
-        predicted: quantityOf(performance, quantity, 1),
+        predicted: quantityOf(performance, quantity, measurement),
         measured: number(measurement.cells, `${quantity}_ms`),
       })),
     )
@@ -142,7 +142,7 @@ export function validateThroughput(measurements: readonly Measurement[]): Accura
   const fit = fitMeasurements(measurements.filter((one) => !isNew(one)))
   return accuracyOf(
     predictAll(fit, measurements.filter(isNew)).map(({ measurement, performance, sourceFactor }) => ({
-      predicted: quantityOf(performance, 'throughput', measurement.facts.gpus) * sourceFactor,
+      predicted: quantityOf(performance, 'throughput', measurement) * sourceFactor,
       measured: number(measurement.cells, 'output_tok_s_per_gpu'),
     })),
   )
