@@ -102,6 +102,30 @@ describe('a grammar of a schema', () => {
       ],
     }
     expect(taken(kinds, ['{"kind": "a"}', '{"kind": "b"}', '{"kind": "c"}'])).toHaveLength(2)
+    // As Rust's enums are written: the variant is the one property.
+    const variant = (name: string) => ({
+      type: 'object',
+      properties: { [name]: { type: 'null' } },
+      required: [name],
+      additionalProperties: false,
+    })
+    const variants = { oneOf: [variant('A'), variant('B')] }
+    expect(taken(variants, ['{"A": null}', '{"B": null}', '{"A": null, "B": null}'])).toHaveLength(2)
+  })
+
+  it('closes with unevaluatedProperties what the schemas that hold together leave open, and nothing they name', () => {
+    const schema = {
+      allOf: [{ type: 'object', properties: { a: { type: 'null' } }, required: ['a'] }],
+      anyOf: [
+        { properties: { b: { type: 'null' } }, required: ['b'] },
+        { properties: { d: { type: 'boolean' } }, required: ['d'] },
+      ],
+      properties: { c: { type: 'null' } },
+      unevaluatedProperties: false,
+    }
+    const texts = ['{"c": null, "a": null, "b": null}', '{"c": null, "a": null, "d": true}', '{"a": null, "d": null}']
+    expect(taken(schema, texts)).toEqual(texts.slice(0, 2))
+    expect(taken({ type: 'object', unevaluatedProperties: false }, ['{}', '{"a": 1}'])).toEqual(['{}'])
   })
 })
 

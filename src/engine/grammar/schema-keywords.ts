@@ -76,8 +76,7 @@ export function assertionsOf(schema: SchemaObject, path: string): SchemaObject {
   const kept: Record<string, unknown> = {}
   for (const [keyword, value] of Object.entries(schema)) {
     if (notEnforceable.has(keyword)) {
-      // `unevaluatedProperties: false` says no more than a grammar does anyway: it writes no unnamed property.
-      if (keyword === 'unevaluatedProperties' && value === false) kept['additionalProperties'] ??= false
+      if (keyword === 'unevaluatedProperties' && value === false) kept[keyword] = false
       else if (keyword !== 'then' && keyword !== 'else') throw unenforceable(`${path}.${keyword}`, `'${keyword}'`)
     } else if (enforced.has(keyword) && !annotations.has(keyword)) {
       kept[keyword] = value

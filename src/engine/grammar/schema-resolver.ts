@@ -76,7 +76,7 @@ export class SchemaResolver {
     if (typeof schema === 'boolean') return schema ? [{}] : []
     if (following.includes(schema)) throw invalidSchema(path, 'it refers to itself without end')
     const inside = [...following, schema]
-    const { $ref, allOf, anyOf, oneOf, ...own } = assertionsOf(schema, path)
+    const { $ref, allOf, anyOf, oneOf, unevaluatedProperties, ...own } = assertionsOf(schema, path)
     let found: readonly SchemaObject[] = [own]
     const narrow = (options: readonly SchemaObject[]): void => {
       found = found.flatMap((one) =>
@@ -102,7 +102,8 @@ export class SchemaResolver {
       if (keyword === 'oneOf') this.#requireExclusive(options, path)
       narrow(options.flat())
     }
-    return found
+    // Whatever was named on the way is evaluated; nothing else may be there.
+    return unevaluatedProperties === false ? found.map((one) => ({ additionalProperties: false, ...one })) : found
   }
 
   /** `oneOf` is `anyOf` where no value can satisfy two of its schemas; else it cannot be enforced. */
@@ -131,7 +132,10 @@ export class SchemaResolver {
   }
 }
 
-/** Whether it is certain that no value satisfies both: other types, other constants, or other constants in a required property. */
+/**
+ * Whether it is certain that no value satisfies both: other types, other constants, other constants in a required
+ * property, or one requires what the other does not let in.
+ */
 function excludes(left: SchemaObject, right: SchemaObject): boolean {
   const [leftTypes, rightTypes] = [readTypes(left, ''), readTypes(right, '')]
   if (leftTypes !== undefined && rightTypes !== undefined) {
@@ -144,14 +148,21 @@ function excludes(left: SchemaObject, right: SchemaObject): boolean {
   if (leftValues !== undefined && rightValues !== undefined) {
     return leftValues.every((value) => !rightValues.includes(value))
   }
+  if (!onlyObjects(leftTypes) || !onlyObjects(rightTypes)) return false
+  if (requiresForeign(left, right) || requiresForeign(right, left)) return true
   const [leftRequired, rightRequired] = [left['required'], right['required']]
   if (!Array.isArray(leftRequired) || !Array.isArray(rightRequired)) return false
-  if (!onlyObjects(leftTypes) || !onlyObjects(rightTypes)) return false
   return leftRequired.some((key: unknown) => {
     if (typeof key !== 'string' || !rightRequired.includes(key)) return false
     const [a, b] = [propertyOf(left, key), propertyOf(right, key)]
     return a !== undefined && b !== undefined && excludes(a, b)
   })
+}
+
+/** Whether `one` requires a property that `other` neither names nor lets in. */
+function requiresForeign({ required }: SchemaObject, other: SchemaObject): boolean {
+  if (!Array.isArray(required) || other['additionalProperties'] !== false || 'patternProperties' in other) return false
+  return required.some((key: unknown) => typeof key === 'string' && propertyOf(other, key) === undefined)
 }
 
 function onlyObjects(types: readonly string[] | undefined): boolean {
