@@ -64,6 +64,13 @@ describe('a command', () => {
     }
   })
 
+  it('says of a wrong value what would be right', async () => {
+    expect((await run('serve', '--port', 'http')).text).toMatch(/'http' is invalid\. must be a number/)
+    expect((await run('serve', '--port', '70000')).text).toMatch(/must be at most 65535/)
+    expect((await run('serve', '--port', '1.5')).text).toMatch(/must be a whole number/)
+    expect((await run('serve', '--layout', 'c')).text).toMatch(/must be one of a, b/)
+  })
+
   it('shows its options in groups, with unit, choices and default', async () => {
     const { text } = await run('serve', '--help')
     expect(text).toMatch(/Network:\n +--port <port> +Port \(default: 8080 ports\)/)

@@ -1,4 +1,5 @@
 import { Command as Program, InvalidArgumentError, Option as ProgramOption } from 'commander'
+import type { z } from 'zod'
 import { flagName, formatBytes, type Option, type OptionTable, type OptionValues } from '../core/index.ts'
 
 /**
@@ -109,7 +110,7 @@ function toProgramOption(key: string, option: Option<unknown>): ProgramOption {
   parsed.argParser((text: string, previous: unknown) => {
     const result = option.schema.safeParse(text)
     if (!result.success) {
-      throw new InvalidArgumentError(result.error.issues.map((issue) => issue.message).join('; '))
+      throw new InvalidArgumentError(result.error.issues.map(complaintOf).join('; '))
     }
     if (!option.repeatable) return result.data
     return Array.isArray(previous) && previous !== option.default ? [...previous, result.data] : [result.data]
@@ -133,4 +134,25 @@ function showDefault({ default: value, unit, secret }: Option<unknown>): string 
   if (unit === 'bytes' && typeof value === 'number') return formatBytes(value)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return unit === undefined ? text : `${text} ${unit}`
+}
+
+/** What is wrong with a flag's value, where zod would speak of types that its reader never wrote. */
+function complaintOf(issue: z.core.$ZodIssue): string {
+  if (!/^(?:Invalid|Too) /.test(issue.message)) return issue.message
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`}`
+    case 'too_small':
+      return issue.origin === 'string'
+        ? issue.message
+        : `must be ${issue.inclusive === true ? 'at least' : 'more than'} ${issue.minimum}`
+    case 'too_big':
+      return issue.origin === 'string'
+        ? issue.message
+        : `must be ${issue.inclusive === true ? 'at most' : 'less than'} ${issue.maximum}`
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`
+    default:
+      return issue.message
+  }
 }
