@@ -48,6 +48,7 @@ export function registerDataPlane(app: FastifyInstance, services: DataPlaneServi
       const bytes = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
       await exchange.run(async () => {
         services.requireOpen()
+        requirePlain(request.headers['content-encoding'])
         const relay = kind === undefined ? undefined : toRelayCall(kind, bytes, request.headers, services)
         if (relay === undefined) await work(exchange, parseJsonBody(bytes), bytes)
         else await serveRelay(exchange, relay, services)
@@ -161,4 +162,11 @@ async function tokenTexts(
 ): Promise<readonly string[]> {
   const detokenize = required(target.engine, 'detokenize', target.name)
   return await Promise.all(tokens.map((token) => detokenize(target.engineModel, [token], signal)))
+}
+
+/** Compressed bodies would be read before any limit could hold. */
+function requirePlain(encoding: string | undefined): void {
+  if (encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity') return
+  const text = `content-encoding is ${JSON.stringify(encoding.slice(0, 40))}; bodies are read as they are. Send it uncompressed.`
+  throw new TokenmillError('unsupported', text, { param: 'content-encoding' })
 }

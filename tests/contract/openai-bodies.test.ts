@@ -182,6 +182,7 @@ describe('a chat body', () => {
     [{ modalities: ['audio'] }, 'unsupported', 'modalities'],
     [{ functions: [{}] }, 'unsupported', 'functions'],
     [{ min_tokens: 3, max_tokens: 2 }, 'invalid_request', 'min_tokens'],
+    [{ include_stop_str_in_output: true, stop: 'a' }, 'unsupported', 'include_stop_str_in_output'],
     [{ stop_token_ids: [-1] }, 'invalid_request', 'stop_token_ids[0]'],
     [{ stop_token_ids: Array.from({ length: 99 }, () => 1) }, 'limit_exceeded', 'stop_token_ids'],
   ])('with %j is refused as %s at %s', (fields, code, param) => {

@@ -1,4 +1,5 @@
 import net from 'node:net'
+import { gzipSync } from 'node:zlib'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { TokenmillError } from '../../src/core/index.ts'
@@ -86,6 +87,15 @@ describe('a chat', () => {
     const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body })
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ error: { code: 'unsupported', param } })
+  })
+
+  it('that comes compressed is refused by that name', async () => {
+    const { server } = await start(new ScriptedEngine())
+    const body = gzipSync(JSON.stringify({ model: 'scripted', messages }))
+    const headers = { 'content-encoding': 'gzip' }
+    const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers, body })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error: { code: 'unsupported', param: 'content-encoding' } })
   })
 
   it('is cancelled at the engine when the client leaves, streaming or not, and what was generated is accounted', async () => {

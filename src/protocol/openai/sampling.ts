@@ -99,6 +99,8 @@ function refuseUnhonoured(body: Fields): void {
   if (body.boolean('use_beam_search') === true) body.refuse('use_beam_search', 'use n with temperature instead.')
   if ((body.number('length_penalty', -100, 100) ?? 1) !== 1) body.refuse('length_penalty', 'it belongs to beam search.')
   if (body.has('prompt_logprobs')) body.refuse('prompt_logprobs', 'use echo with logprobs in /v1/completions.')
+  if (body.boolean('include_stop_str_in_output') === true && (body.has('stop') || body.has('stop_token_ids')))
+    body.refuse('include_stop_str_in_output', 'stop_reason tells the text that ended the answer; append it.')
   for (const name of ['bad_words', 'allowed_token_ids']) {
     if ((body.array(name)?.length ?? 0) > 0) body.refuse(name, 'use logit_bias instead.')
   }
