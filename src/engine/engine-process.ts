@@ -129,7 +129,7 @@ export class EngineProcess {
       this.#progress = 1
       this.#enter('ready')
     } else if (message.type === 'loadFailed') {
-      const fault = this.#log.fault()
+      const fault = this.#log.faults()
       this.#failure = new TokenmillError(
         'startup',
         fault === undefined ? message.message : `${message.message} ${fault}`,
@@ -230,11 +230,15 @@ class LastLines {
 
   /** Lines that speak of a fault, the last few of them; else the last line; undefined for none. */
   fault(): string | undefined {
+    return this.faults() ?? this.#lines.findLast((line) => line.trim().length > 0)
+  }
+
+  /** Those lines alone: for a fault that has a message of its own. */
+  faults(): string | undefined {
     const faults = [...this.#lines, this.#partial].filter((line) =>
       /error|fail|invalid|assert|abort|corrupt|terminate/i.test(line),
     )
-    if (faults.length === 0) return this.#lines.findLast((line) => line.trim().length > 0)
-    return faults.slice(-3).join(' · ').trim()
+    return faults.length === 0 ? undefined : faults.slice(-3).join(' · ').trim()
   }
 }
 

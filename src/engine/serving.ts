@@ -136,6 +136,8 @@ function present(...messages: readonly (FromChild | undefined)[]): readonly From
 const tokensBesideStreams = 128
 /** Bytes under which a model runs fastest with one thread: its step is shorter than a thread's way to the next core. */
 const smallModelBytes = 32e6
+/** Cells of a stream come in multiples of this. */
+const leastStreamCells = 256
 /** Cells of a slot by default: conversations of some thousand words. */
 const defaultSlotCells = 4096
 const bytesPerValue = { f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const
@@ -148,17 +150,20 @@ function decideCells(spec: LoadSpec, facts: ModelFacts): number {
     const trained = facts.trainedContext > 0 ? facts.trainedContext : defaultSlotCells
     const wanted = Math.min(trained, defaultSlotCells) * spec.slots
     const affordable = Math.floor(availableBytes / 2 / Math.max(1, cellBytes))
-    return Math.max(256 * spec.slots, Math.min(wanted, affordable))
+    return Math.max(leastStreamCells * spec.slots, Math.min(wanted, affordable))
   }
-  const neededBytes = spec.ctx * cellBytes
+  // libllama rounds each stream's cells up itself, but would bound the batch by what was asked.
+  const step = leastStreamCells * (spec.kvLayout === 'streams' ? spec.slots : 1)
+  const cells = Math.ceil(spec.ctx / step) * step
+  const neededBytes = cells * cellBytes
   if (neededBytes > availableBytes) {
     throw new TokenmillError(
       'startup',
-      `${spec.ctx} KV cells of ${spec.kvType} need ${formatBytes(neededBytes)}; ${formatBytes(availableBytes)} of memory are available. ` +
+      `${cells} KV cells of ${spec.kvType} need ${formatBytes(neededBytes)}; ${formatBytes(availableBytes)} of memory are available. ` +
         `Choose a smaller --ctx, fewer --slots, or --kv-type q8_0.`,
     )
   }
-  return spec.ctx
+  return cells
 }
 
 /** First steps touch weights and build graphs: the first request should not pay for that, and the step model learns. */

@@ -92,6 +92,14 @@ describe('The embedded engine', { timeout: 120_000 }, () => {
     await small.close()
   })
 
+  it('takes fewer cells than libllama gives a slot as the least, and says when there is no memory for so many', async () => {
+    const few = open({ slots: 4, ctx: 64 })
+    await run({ maxTokens: 2 }, few)
+    expect(few.models()[0]?.contextTokens).toBe(256)
+    const many = open({ slots: 1, ctx: 2 ** 40 })
+    await expect(many.ready(never())).rejects.toThrow(/memory are available\..*--kv-type q8_0\.$/)
+  })
+
   it('follows a grammar, and refuses one that is none', async () => {
     const grammar = (text: string) => ({ kind: 'grammar', grammar: text }) as const
     const hot = sampling({ temperature: 1.5 })
