@@ -49,6 +49,8 @@ const fewestCompared = 3
 const fewestForEarlyEnd = 60
 /** Between the seeds of repeats: a prime, so that repeats of neighbouring seeds do not coincide. */
 const seedStride = 7919
+/** Between the texts of runs: the golden ratio in 32 bits, which spreads neighbours widest. */
+const textStride = 0x9e37_79b9
 
 /** Measures what the options ask for. Throws TokenmillError for bad options and endpoints that do not answer. */
 export async function runBench(
@@ -64,6 +66,7 @@ class Bench {
   readonly #context: BenchContext
   readonly #notes: string[] = []
   #meters: readonly EnergyMeter[] = []
+  #runs = 0
 
   constructor(options: BenchOptions, context: BenchContext) {
     this.#options = options
@@ -248,8 +251,12 @@ class Bench {
     const { durationMs, maxRequests } = options.plan
     const enough = new AbortController()
     const { onRecord } = this.#context
+    // Equal lengths and times where seeds are equal, but never an earlier run's texts: a cache would know them.
+    const textSeed = options.plan.seed ^ Math.imul(this.#runs, textStride)
+    this.#runs += 1
     const run = await runLoad({
       ...options,
+      plan: { ...options.plan, textSeed },
       enough: enough.signal,
       ...(onRecord === undefined ? {} : { onRecord: (record: RequestRecord) => onRecord(label, record) }),
       onProgress: (progress) => {

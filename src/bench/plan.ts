@@ -50,6 +50,8 @@ export type LoadShape =
 export interface LoadPlan {
   readonly target: Target
   readonly seed: number
+  /** Seed of the texts alone: runs of equal seeds against one server must not find each other's prompts in its cache. */
+  readonly textSeed: number
   readonly shape: LoadShape
   readonly classes: readonly RequestClass[]
   readonly words: WordTokens

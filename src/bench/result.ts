@@ -307,7 +307,9 @@ function findWarnings(parts: RunParts): string[] {
     parts.plan.shape.kind !== 'trace' &&
     parts.plan.turns === 1
   )
-    warnings.push(`${percent(cached)} of prompt tokens came from the server's cache although prompts are unique.`)
+    warnings.push(
+      `${percent(cached)} of prompt tokens came from the server's cache although prompts are unique: an earlier run of this seed left them there, or another client; --seed changes them.`,
+    )
   const capped = aggregate.distributions.capWaitMs
   if (capped.sum > 0)
     warnings.push('The concurrency cap bound: requests waited at the client, and that wait is in their latency.')

@@ -208,6 +208,7 @@ export function toLoadPlan(
   return {
     target,
     seed: options.seed,
+    textSeed: options.seed,
     shape,
     classes,
     words,

@@ -293,6 +293,8 @@ describe('runBench() searches', () => {
     expect(alone?.['ttftMsP50Low']).toBeLessThanOrEqual(alone?.['ttftMsP50'] ?? 0)
     expect(alone?.['ttftMsP50High']).toBeGreaterThanOrEqual(alone?.['ttftMsP50'] ?? Infinity)
     expect(htmlReport([result, result])).toContain('Throughput against interactivity')
+    // Loads and repeats of equal seeds find nothing of each other in the server's cache.
+    expect(mock.records().every((record) => record.cachedTokens === 0)).toBe(true)
   })
 
   it('the highest rate that a server of known capacity can keep', async () => {
@@ -314,6 +316,19 @@ describe('runBench() searches', () => {
     expect(tpotMsP50?.ratio).toBeGreaterThan(2)
     expect(tpotMsP50?.low).toBeGreaterThan(1)
     expect(result.points.map((point) => point.runs.length)).toEqual([3, 3])
+    expect(textReport(result)).toMatch(/TPOT p50 .*B worse/)
+    const page = htmlReport([result])
+    expect(page).toContain('TPOT p50, B over A')
+    expect(page).toContain(`B: ${b.url}`)
+    expect(page).not.toContain('Throughput against interactivity')
+  })
+
+  it('a comparison of a server with itself, neither side finding the other’s prompts in its cache', async () => {
+    const mock = await start()
+    const result = await measure([mock.url, mock.url], { compare: true, concurrency: ['2'], requests: 8, warmup: '0' })
+    // Only the second side's probe is known.
+    expect(mock.records().filter((record) => record.cachedTokens > 0).length).toBeLessThanOrEqual(1)
+    expect(result.points.map((point) => point.summary['requestsTotal'])).toEqual([8, 8])
   })
 })
 

@@ -46,7 +46,7 @@ export class RequestSource {
 
   constructor(plan: LoadPlan) {
     this.#plan = plan
-    this.#text = new PromptText(plan.seed, plan.words)
+    this.#text = new PromptText(plan.textSeed, plan.words)
     this.#lengths = plan.classes.map((each) => ({
       prompt: parseDistribution(each.promptTokens),
       output: parseDistribution(each.outputTokens),

@@ -10,6 +10,7 @@ import {
   type RunResult,
   type TimelinePoint,
 } from '../result.ts'
+import { verdictOf } from '../search/comparison.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 import { describeObjectives, heldUpTo, lengthLabels, serverFigures, verdictLine } from './text-report.ts'
 
@@ -30,13 +31,17 @@ function toReport(result: BenchResult): Report {
     environment: environmentOf(result),
     sections: [
       headline(result),
-      ...(result.points.length > 1 ? [pointsTable(result), ...paretoPlots([result])] : []),
+      ...(result.points.length > 1 ? [pointsTable(result)] : []),
+      // Two endpoints at one load are no curve.
+      ...(result.points.length > 1 && result.kind !== 'compare' ? paretoPlots([result]) : []),
       ...(result.ratios === undefined ? [] : [ratiosTable(result.ratios)]),
       ...(result.kind === 'run' ? latencySections(last, runs) : []),
       ...distributionPlots(result.points.map((point) => ({ name: point.label, runs: point.runs }))),
       ...(result.kind === 'run' ? timelines(runs) : []),
       ...attainmentSections(result),
-      ...serverPlots(runs),
+      ...(result.kind === 'compare'
+        ? result.points.flatMap((point) => serverPlots(point.runs, `server ${point.label}`))
+        : serverPlots(runs, 'the server')),
       ...(result.kind === 'run' ? [failuresTable(runs)] : []),
       clientTable(result),
       notesOf(result, runs),
@@ -153,6 +158,7 @@ function headline(result: BenchResult): Section {
         : { note }
       : { note: `95 %: ${showNumber(summary[`${key}Low`])} to ${showNumber(summary[`${key}High`])}` }),
   })
+  if (result.ratios !== undefined) return { kind: 'facts', facts: ratioFacts(result, result.ratios) }
   if (result.kind === 'sweep') return { kind: 'facts', facts: sweepFacts(result) }
   const facts = [
     ...(result.kind === 'goodput' ? [fact('Highest rate in time, requests/s', 'maxRateRps')] : []),
@@ -175,6 +181,25 @@ function headline(result: BenchResult): Section {
     fact('Failed requests', 'errors', `of ${showNumber(summary['requests'])}`),
   ]
   return { kind: 'facts', facts }
+}
+
+/** What a comparison is made for: how B stands to A in the main figures, and who they are. */
+function ratioFacts(
+  { points }: BenchResult,
+  ratios: NonNullable<BenchResult['ratios']>,
+): { label: string; value: string; note?: string }[] {
+  const main = ['ttftMsP50', 'ttftMsP99', 'tpotMsP50', 'tpotMsP99', 'outputTokPerS', 'goodputRps']
+  const failed = points.map(({ label, summary }) => `${label} ${showNumber(summary['errors'])}`)
+  return [
+    ...main.flatMap((key) => {
+      const ratio = ratios[key]
+      if (ratio === undefined) return []
+      const { name, text } = verdictOf(key, ratio)
+      const note = `${text}; 95 %: ${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`
+      return [{ label: `${name}, B over A`, value: ratio.ratio.toFixed(2), note }]
+    }),
+    { label: 'Failed requests', value: failed.join(', ') },
+  ]
 }
 
 /** What a sweep is made for: the ends of its curve, and how far the objectives hold. */
@@ -403,7 +428,7 @@ function attainmentSections(result: BenchResult): Section[] {
 
 function pointsTable(result: BenchResult): Section {
   const labels = [
-    'load',
+    result.kind === 'compare' ? 'endpoint' : 'load',
     'output tok/s',
     'tok/s per user',
     'TTFT p50 ms',
@@ -417,10 +442,10 @@ function pointsTable(result: BenchResult): Section {
   const best = result.points.findIndex((point) => point.load === result.summary['maxRateRps'])
   return {
     kind: 'table',
-    title: 'Loads',
+    title: result.kind === 'compare' ? 'Endpoints' : 'Loads',
     columns: labels.map((label) => ({ label })),
-    rows: result.points.map(({ label, summary, runs }) => [
-      label,
+    rows: result.points.map(({ label, summary, runs }, index) => [
+      result.kind === 'compare' ? `${label}: ${result.target.url.split(' and ')[index] ?? ''}` : label,
       showWithInterval(summary, 'outputTokPerS'),
       showWithInterval(summary, 'tokPerSUserP50'),
       showWithInterval(summary, 'ttftMsP50'),
@@ -445,20 +470,17 @@ function ratiosTable(ratios: NonNullable<BenchResult['ratios']>): Section {
     title: 'B over A',
     note: 'Geometric mean over pairs of runs with equal seeds, and its 95 % bootstrap interval. An interval that holds 1 shows no difference.',
     columns: ['figure', 'ratio', 'low', 'high', ''].map((label) => ({ label, digits: 3 })),
-    rows: Object.entries(ratios).map(([key, { ratio, low, high }]) => [
-      key,
-      ratio,
-      low,
-      high,
-      low > 1 || high < 1 ? 'different' : 'no difference shown',
-    ]),
+    rows: Object.entries(ratios).map(([key, ratio]) => {
+      const { name, text } = verdictOf(key, ratio)
+      return [name, ratio.ratio, ratio.low, ratio.high, text]
+    }),
   }
 }
 
 /** A cache that is empty throughout needs no plot. */
 const leastShownKvPercent = 1
 
-function serverPlots(runs: readonly RunResult[]): Section[] {
+function serverPlots(runs: readonly RunResult[], server: string): Section[] {
   const run = runs.at(-1)
   const samples = run?.serverSamples ?? []
   const line = (name: string, key: 'running' | 'waiting' | 'kvCacheUsage', factor = 1): PlotSeries => ({
@@ -477,7 +499,7 @@ function serverPlots(runs: readonly RunResult[]): Section[] {
   return [
     {
       kind: 'lines',
-      title: 'What the server says',
+      title: `What ${server} says`,
       description: `Its own counts of running and waiting requests, read once a second.${preemptions}`,
       x,
       y: { label: 'requests', min: 0 },
@@ -488,7 +510,7 @@ function serverPlots(runs: readonly RunResult[]): Section[] {
       : [
           {
             kind: 'lines' as const,
-            title: 'KV cache of the server',
+            title: `KV cache of ${server}`,
             description: 'Share of KV cells in use.',
             x,
             y: { label: 'in use', unit: '%', min: 0, max: 100 },

@@ -1,5 +1,6 @@
 import { distinctProblems, objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
 import { hasObjectives, type Objectives } from '../metrics/objectives.ts'
+import { verdictOf } from '../search/comparison.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 
 /** Latencies of the table: key of the summary and what it says. */
@@ -162,8 +163,8 @@ function sweepRows(result: BenchResult): string[][] {
 
 function ratioLines(ratios: NonNullable<BenchResult['ratios']>): string[] {
   const rows = Object.entries(ratios).map(([key, { ratio, low, high }]) => {
-    const clear = low > 1 || high < 1
-    return [key, ratio.toFixed(3), `[${low.toFixed(3)}, ${high.toFixed(3)}]`, clear ? '' : 'no difference shown']
+    const { name, text } = verdictOf(key, { ratio, low, high })
+    return [name, ratio.toFixed(3), `[${low.toFixed(3)}, ${high.toFixed(3)}]`, text]
   })
   return tableLines([['B / A', 'ratio', '95 % interval', ''], ...rows])
 }

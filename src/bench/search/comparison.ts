@@ -10,7 +10,7 @@ export interface Ratio {
 }
 
 /** The figures that a comparison gives ratios of. */
-export const comparedKeys = [
+const comparedKeys = [
   'ttftMsP50',
   'ttftMsP99',
   'tpotMsP50',
@@ -25,6 +25,33 @@ export const comparedKeys = [
   'inputTokensMean',
   'outputTokensMean',
 ] as const
+
+/** A ratio in words: what it is of, and what it means for B. */
+export interface Verdict {
+  readonly name: string
+  readonly clear: boolean
+  readonly text: string
+}
+
+const percentile = /^(ttft|tpot|itl|stall|e2e)MsP(\d+)$/
+const names: Readonly<Record<string, string>> = {
+  e2e: 'end to end',
+  stall: 'longest stall',
+  outputTokPerS: 'output tokens/s',
+  requestsPerS: 'requests/s',
+  goodputRps: 'goodput, requests/s',
+  inputTokensMean: 'prompt tokens, mean',
+  outputTokensMean: 'output tokens, mean',
+}
+
+/** Names a ratio and says whose favour it is in: times are better small, rates large; lengths should be equal. */
+export function verdictOf(key: string, { low, high }: Ratio): Verdict {
+  const [, figure, rank] = percentile.exec(key) ?? []
+  const name = figure === undefined ? (names[key] ?? key) : `${names[figure] ?? figure.toUpperCase()} p${rank}`
+  if (low <= 1 && high >= 1) return { name, clear: false, text: 'no difference shown' }
+  if (key.endsWith('TokensMean')) return { name, clear: true, text: 'unequal lengths' }
+  return { name, clear: true, text: low > 1 === (figure === undefined) ? 'B better' : 'B worse' }
+}
 
 /**
  * Ratios B/A of runs made in pairs of equal seeds, with 95 % bootstrap intervals over the pairs, taken on the

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RunResult } from '../result.ts'
-import { compareRuns } from './comparison.ts'
+import { compareRuns, verdictOf } from './comparison.ts'
 import { searchRate } from './goodput-search.ts'
 
 describe('searchRate()', () => {
@@ -42,6 +42,17 @@ describe('compareRuns()', () => {
     expect(noisy?.ratio).toBeCloseTo(1, 9)
     expect(noisy?.low).toBeLessThan(1)
     expect(noisy?.high).toBeGreaterThan(1)
+  })
+
+  it.each([
+    ['ttftMsP50', 1.1, 1.3, 'TTFT p50', 'B worse'],
+    ['ttftMsP50', 0.7, 0.9, 'TTFT p50', 'B better'],
+    ['outputTokPerS', 1.1, 1.3, 'output tokens/s', 'B better'],
+    ['goodputRps', 0.7, 0.9, 'goodput, requests/s', 'B worse'],
+    ['itlMsP99', 0.9, 1.1, 'ITL p99', 'no difference shown'],
+    ['outputTokensMean', 1.1, 1.3, 'output tokens, mean', 'unequal lengths'],
+  ])('says of %s between %d and %d: %s, %s', (key, low, high, name, text) => {
+    expect(verdictOf(key, { ratio: Math.sqrt(low * high), low, high })).toMatchObject({ name, text })
   })
 
   it('gives no ratio of what is unknown on either side', () => {
