@@ -23,6 +23,8 @@ export interface Script {
   readonly failAt?: { readonly token: number; readonly error: Error }
 }
 
+const contextTokens = 4096
+
 /** One token for each of these. */
 const pieces = /\s*\S+|\s+/g
 
@@ -52,7 +54,7 @@ export class ScriptedEngine implements Engine {
   }
 
   models() {
-    return [{ name: this.#name, parent: undefined, contextTokens: 4096, root: `/models/${this.#name}.gguf` }]
+    return [{ name: this.#name, parent: undefined, contextTokens, root: `/models/${this.#name}.gguf` }]
   }
 
   status(): EngineStatus {
@@ -104,7 +106,9 @@ export class ScriptedEngine implements Engine {
 
   async *#events(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent> {
     const script = this.#script(request)
-    const texts = script.texts ?? Array.from({ length: request.maxTokens ?? 4 }, (_, token) => `w${token} `)
+    // As any engine, it ends with its context: fuzzed requests ask for thousands of millions.
+    const maxTokens = request.maxTokens === undefined ? undefined : Math.min(request.maxTokens, contextTokens)
+    const texts = script.texts ?? Array.from({ length: maxTokens ?? 4 }, (_, token) => `w${token} `)
     const promptTokens = promptText(request).match(pieces)?.length ?? 0
     if (script.beforePrefill !== undefined) await waited(script.beforePrefill, signal)
     if (script.events !== undefined) {
@@ -123,7 +127,7 @@ export class ScriptedEngine implements Engine {
         yield { type: 'text', index, text, tokens: 1 }
       }
     }
-    const reason = script.finish ?? (request.maxTokens === texts.length ? 'length' : 'stop')
+    const reason = script.finish ?? (maxTokens === texts.length ? 'length' : 'stop')
     for (let index = 0; index < request.n; index += 1) yield { type: 'finished', index, reason }
     yield { type: 'usage', usage: { promptTokens, cachedTokens: 0, completionTokens, reasoningTokens: undefined } }
   }
