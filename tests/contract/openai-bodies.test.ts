@@ -189,6 +189,19 @@ describe('a chat body', () => {
     expect(refusal(() => chat(fields))).toMatchObject({ code, param })
   })
 
+  it('may hold answers without content: a refusal, or thinking alone', () => {
+    const answers = [
+      { role: 'assistant', content: null, refusal: 'No.' },
+      { role: 'assistant', content: null, tool_calls: [], reasoning: 'hm' },
+    ]
+    const [draft] = chat({ messages: [...messages, ...answers, ...messages] }).drafts
+    expect(draft?.input).toMatchObject({
+      chat: {
+        messages: [{}, { role: 'assistant', content: 'No.' }, { role: 'assistant', content: '', reasoning: 'hm' }, {}],
+      },
+    })
+  })
+
   it('nested deeper than maxJsonDepth is refused before anything recursive sees it', () => {
     const text = `{"messages":[{"role":"user","content":"x"}],"chat_template_kwargs":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`
     expect(refusal(() => parseChatCall(parseJsonBody(Buffer.from(text)), limits))).toMatchObject({

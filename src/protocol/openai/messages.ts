@@ -20,15 +20,16 @@ function readMessage(message: Fields): ChatMessage {
   if (message.has('audio')) message.refuse('audio', 'this endpoint reads text only.')
 
   const toolCalls = role === 'assistant' ? readToolCalls(message) : undefined
-  const content = readContent(message)
-  if (content === undefined && toolCalls === undefined) {
+  // An answer that was a refusal, a call or thinking alone comes back without content.
+  const content = readContent(message) ?? (role === 'assistant' ? (message.string('refusal') ?? '') : undefined)
+  if (content === undefined) {
     throw invalid(message.path('content'), 'is missing; it must be a string or an array of text parts.')
   }
   const reasoning = message.string('reasoning') ?? message.string('reasoning_content')
   const name = message.string('name')
   return {
     role,
-    content: content ?? '',
+    content,
     ...(reasoning === undefined || reasoning === '' ? {} : { reasoning }),
     ...(toolCalls === undefined ? {} : { toolCalls }),
     ...(role === 'tool' ? { toolCallId: message.requiredString('tool_call_id') } : {}),
