@@ -233,17 +233,23 @@ function merged(histograms: readonly LogHistogram[]): LogHistogram {
   return sum
 }
 
+/** Complete answers from which a run states a p99. */
+const fewestForP99 = 100
+
 function findProblems({ client, limits, whole, aggregate, givenUp }: RunParts): string[] {
   const problems: string[] = []
-  const lag = (what: string, value: number | null, maximum: number): void => {
+  // A run too short for a p99 of its own has none of the client's either: its cold start would decide alone.
+  const rank = aggregate.ok < fewestForP99 ? 'P50' : 'P99'
+  const lag = (what: string, figure: 'sendLagMs' | 'receiveLagMs' | 'loopDelayMs', maximum: number): void => {
+    const value = client[`${figure}${rank}`]
     if (value !== null && value > maximum)
       problems.push(
-        `${what} p99 is ${value.toFixed(1)} ms; above ${maximum} ms the client was measured, not the server.`,
+        `${what} ${rank.toLowerCase()} is ${value.toFixed(1)} ms; above ${maximum} ms the client was measured, not the server.`,
       )
   }
-  lag('Send lag', client.sendLagMsP99, limits.maxSendLagMs)
-  lag('Receive lag', client.receiveLagMsP99, limits.maxReceiveLagMs)
-  lag('Event-loop delay', client.loopDelayMsP99, limits.maxReceiveLagMs)
+  lag('Send lag', 'sendLagMs', limits.maxSendLagMs)
+  lag('Receive lag', 'receiveLagMs', limits.maxReceiveLagMs)
+  lag('Event-loop delay', 'loopDelayMs', limits.maxReceiveLagMs)
   const notSent = whole.outcomes.get('notSent') ?? 0
   if (notSent > 0) problems.push(`${notSent} requests were never sent: the client's limit maxInFlight was reached.`)
   if (givenUp !== undefined) problems.push(`Given up: ${givenUp}.`)
@@ -271,8 +277,8 @@ function findWarnings(parts: RunParts): string[] {
   const edges = (summary['concurrencyMean'] ?? 0) / Math.max(1, summary['completed'] ?? 0)
   if (window.steady && Math.abs(residual) > 0.1 + edges)
     warnings.push(`Little's law is off by ${percent(residual)}: the window was no steady state.`)
-  if (aggregate.ok > 0 && (summary['ttftMsCount'] ?? 0) < 100)
-    warnings.push('Fewer than 100 complete answers in a run: percentiles that need more are left out.')
+  if (aggregate.ok > 0 && (summary['ttftMsCount'] ?? 0) < fewestForP99)
+    warnings.push(`Fewer than ${fewestForP99} complete answers in a run: percentiles that need more are left out.`)
   if (parts.client.resent > 0)
     warnings.push(
       `${parts.client.resent} requests met a connection closed that the server had said it keeps, and were sent again over a new one, their clocks running on.`,

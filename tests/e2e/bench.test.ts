@@ -196,6 +196,19 @@ describe('runBench() counts', () => {
   })
 })
 
+describe('runBench() judges its own client', () => {
+  it('by the median of its lag where a run has too few answers for a p99, by the p99 from then on', async () => {
+    const mock = await start({ ttft: 'fixed:1ms', itl: 'fixed:1ms' })
+    const options = { concurrency: ['8'], output: '1', maxSendLag: 1e-6, warmup: '0' }
+    const few = await measure(mock.url, { ...options, requests: 40 })
+    expect(few.valid).toBe(false)
+    expect(textReport(few)).toMatch(/INVALID: Send lag p50 is/)
+    expect(exitCodeOf(few, false)).toBe(3)
+    const many = await measure(mock.url, { ...options, requests: 140 })
+    expect(textReport(many)).toMatch(/INVALID: Send lag p99 is/)
+  })
+})
+
 describe('runBench() offers', () => {
   it('an open loop whatever the server does: a stall shows in every request that was due during it', async () => {
     // One request at a time, 100 ms each: at 20 a second the line grows, and so does every later TTFT.
