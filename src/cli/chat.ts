@@ -1,4 +1,5 @@
 import { createInterface, type Interface } from 'node:readline'
+import { TokenmillError } from '../core/index.ts'
 import type { ChatMessage } from '../inference/index.ts'
 import { defineCommand, type Io } from './command.ts'
 import type { Answer, LocalModel } from './local-model.ts'
@@ -27,8 +28,7 @@ export const chat = defineCommand({
     io.stop.addEventListener('abort', () => lines.close(), { once: true })
     try {
       if (terminal) io.stdout.write(`${model.name} is ready.\n${help}`)
-      await converse(model, lines, io, terminal ? speedLine : undefined)
-      return 0
+      return await converse(model, lines, io, terminal ? speedLine : undefined)
     } finally {
       lines.close()
       await model.close()
@@ -36,14 +36,18 @@ export const chat = defineCommand({
   },
 })
 
-/** Questions and answers until the input ends. At a terminal, a line about each answer follows it. */
+/**
+ * Questions and answers until the input ends. At a terminal, a line about each answer follows it. A question that
+ * cannot be answered is told and forgotten, and the conversation goes on; the exit code is 1 then.
+ */
 async function converse(
   model: LocalModel,
   lines: Interface,
   io: Io,
   describe: ((answer: Answer) => string) | undefined,
-): Promise<void> {
+): Promise<number> {
   const messages: ChatMessage[] = []
+  let code = 0
   let answering: AbortController | undefined
   lines.on('SIGINT', () => {
     if (answering === undefined) lines.close()
@@ -62,23 +66,37 @@ async function converse(
       prompt('… ')
       continue
     }
-    if (question === '/exit') return
+    if (question === '/exit') return code
     if (question === '/clear') messages.length = 0
     else if (question === '/help') io.stdout.write(help)
     else if (question !== '') {
       answering = new AbortController()
       messages.push({ role: 'user', content: question })
-      const answer = await model.answer(
-        messages,
-        (piece) => io.stdout.write(piece),
-        AbortSignal.any([answering.signal, io.stop]),
-      )
+      try {
+        const answer = await model.answer(
+          messages,
+          (piece) => io.stdout.write(piece),
+          AbortSignal.any([answering.signal, io.stop]),
+        )
+        messages.push({ role: 'assistant', content: answer.text })
+        io.stdout.write(answer.text.endsWith('\n') ? '' : '\n')
+        if (describe !== undefined) io.stdout.write(`\u001b[2m${describe(answer)}\u001b[0m\n`)
+      } catch (error) {
+        if (!(error instanceof TokenmillError)) throw error
+        messages.pop()
+        code = 1
+        io.stderr.write(`${complaint(error)}\n`)
+      }
       answering = undefined
-      messages.push({ role: 'assistant', content: answer.text })
-      io.stdout.write(answer.text.endsWith('\n') ? '' : '\n')
-      if (describe !== undefined) io.stdout.write(`\u001b[2m${describe(answer)}\u001b[0m\n`)
-      if (io.stop.aborted) return
+      if (io.stop.aborted) return code
     }
     prompt('> ')
   }
+  return code
+}
+
+function complaint({ code, message, details }: TokenmillError): string {
+  if (code !== 'context_length_exceeded') return message
+  const { actual, maximum } = details
+  return `The conversation is ${actual} tokens with this question; the context is ${maximum}. /clear begins a new one.`
 }

@@ -81,6 +81,16 @@ describe('tokenmill chat', () => {
   })
 })
 
+describe('tokenmill chat that has become too long', () => {
+  it('says so and goes on', async () => {
+    const lines = ['What is 2 + 2?', 'word '.repeat(2500), 'What is 3 + 3?', '/exit', '']
+    const { code, stdout, stderr } = await tokenmill(['chat', '--temperature', '0'], lines.join('\n'))
+    expect(stdout).toBe('2 + 2 = 4.\n3 + 3 = 6.\n')
+    expect(stderr).toMatch(/^The conversation is \d+ tokens with this question; the context is 2048\. \/clear/)
+    expect(code).toBe(1)
+  })
+})
+
 describe('tokenmill doctor', () => {
   it('finds the engine and proves it on the model in the box', async () => {
     const { code, stdout } = await tokenmill(['doctor', '--json'])
