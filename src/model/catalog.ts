@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { TokenmillError } from '../core/index.ts'
 import entries from './catalog/shapes.json' with { type: 'json' }
@@ -41,6 +41,8 @@ export function resolveModel(name: string): ResolvedModel {
   const entry = byName().get(wanted) ?? byName().get(plain(name.split('/').at(-1) ?? name)) ?? longestPrefix(wanted)
   if (entry !== undefined) return { shape: shapeOf(entry), source: entry.source, verified: entry.unverified !== true }
   if (/\.(json|gguf)$/i.test(name)) return fromFile(name)
+  const inFolder = path.join(name, 'config.json')
+  if (existsSync(inFolder)) return fromFile(inFolder)
   const near = nearestNames(
     name,
     catalog.map((one) => one.name),

@@ -25,14 +25,20 @@ const configSchema = z.looseObject({
   num_experts: orZero,
   num_local_experts: orZero,
   n_routed_experts: orZero,
+  moe_num_experts: orZero,
   num_experts_per_tok: maybe,
   num_experts_per_token: maybe,
+  moe_k: maybe,
+  moe_topk: maybe,
   moe_intermediate_size: maybe,
   shared_expert_intermediate_size: orZero,
   shared_intermediate_size: orZero,
   moe_shared_expert_intermediate_size: orZero,
   n_shared_experts: orZero,
   num_shared_experts: orZero,
+  moe_num_shared_experts: orZero,
+  num_shared_expert: orZero,
+  moe_layer_start_index: orZero,
   first_k_dense_replace: orZero,
   interleave_moe_layer_step: maybe,
   decoder_sparse_step: maybe,
@@ -102,12 +108,42 @@ export function shapeFromConfig(name: string, config: unknown, facts: Checkpoint
   }
 }
 
-/** Multimodal models keep the language part in `text_config`; null stands for "not said". */
+const anyObject = z.looseObject({})
+
+/** Where multimodal models keep the language part. */
+const languageParts = ['thinker_config', 'text_config', 'llm_config', 'language_config'] as const
+
+/** What the configuration class of a family assumes where the file says nothing. */
+const familyDefaults: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  gemma2: { sliding_window_pattern: 2 },
+  gemma3_text: {
+    vocab_size: 262_208,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    max_position_embeddings: 131_072,
+    sliding_window_pattern: 6,
+  },
+}
+
+/** The language part of a config, with its family's defaults; null stands for "not said". */
 function flatten(config: unknown): unknown {
-  const outer = z.looseObject({ text_config: z.looseObject({}).nullish() }).safeParse(config)
+  const outer = anyObject.safeParse(config)
   if (!outer.success) return config
-  const entries = Object.entries({ ...outer.data, ...outer.data.text_config })
-  return Object.fromEntries(entries.filter(([, value]) => value !== null))
+  let all: Record<string, unknown> = outer.data
+  for (const part of languageParts) {
+    const inner = anyObject.safeParse(all[part])
+    if (inner.success) all = { ...all, ...inner.data }
+  }
+  const said = Object.entries(all).filter(([, value]) => value !== null)
+  const type = typeof all['model_type'] === 'string' ? all['model_type'] : ''
+  return { ...familyDefaults[type], ...Object.fromEntries(said.map(([key, value]) => [key, scalar(value)])) }
+}
+
+/** Some files list a figure per layer: their mean weighs and computes the same. */
+function scalar(value: unknown): unknown {
+  const list = z.array(z.number()).nonempty().safeParse(value)
+  return list.success ? Math.round(list.data.reduce((sum, one) => sum + one, 0) / list.data.length) : value
 }
 
 function mixerGroups(config: Config): readonly MixerGroup[] {
@@ -201,9 +237,11 @@ function mamba(config: Config, layers: number): MixerGroup {
 
 function ffnGroups(config: Config): readonly FfnGroup[] {
   const layers = config.num_hidden_layers
-  const experts = config.num_experts || config.num_local_experts || config.n_routed_experts || 0
+  const experts =
+    config.num_experts || config.num_local_experts || config.n_routed_experts || config.moe_num_experts || 0
+  if (experts <= 1) refuseUnreadExperts(config)
   if (experts <= 1) return [dense(layers, required(config, 'intermediate_size'))]
-  const leading = config.first_k_dense_replace ?? 0
+  const leading = config.first_k_dense_replace ?? config.moe_layer_start_index ?? 0
   const step = config.interleave_moe_layer_step ?? config.decoder_sparse_step ?? 1
   const moeLayers = Math.floor((layers - leading) / step)
   const width = config.moe_intermediate_size ?? required(config, 'intermediate_size')
@@ -213,7 +251,8 @@ function ffnGroups(config: Config): readonly FfnGroup[] {
     kind: 'moe',
     layers: moeLayers,
     experts,
-    topExperts: config.num_experts_per_tok ?? required(config, 'num_experts_per_token'),
+    topExperts:
+      config.num_experts_per_tok ?? config.moe_k ?? config.moe_topk ?? required(config, 'num_experts_per_token'),
     width,
     sharedWidth: sharedWidth(config, width),
     matrices: 3,
@@ -222,13 +261,32 @@ function ffnGroups(config: Config): readonly FfnGroup[] {
   return layers === moeLayers ? [moe] : [dense(layers - moeLayers, denseWidth ?? width), moe]
 }
 
+/** A model whose experts go by a name unknown here must not pass for a dense one. */
+function refuseUnreadExperts(config: Config): void {
+  for (const [field, value] of Object.entries(config)) {
+    const counts = /experts?(_per_tok(en)?)?$/.test(field) && typeof value === 'number' && value > 1
+    if (!counts) continue
+    throw new TokenmillError(
+      'invalid_request',
+      `Config of type '${config.model_type ?? '?'}' says '${field}': ${value}, but names no count of experts that is known here (num_experts, num_local_experts, n_routed_experts, moe_num_experts).`,
+      { param: field },
+    )
+  }
+}
+
 function sharedWidth(config: Config, width: number): number {
   if (config.intermediate_size_mlp !== undefined) return width
   const stated =
     config.shared_expert_intermediate_size ??
     config.moe_shared_expert_intermediate_size ??
     config.shared_intermediate_size
-  return stated ?? (config.n_shared_experts ?? config.num_shared_experts ?? 0) * width
+  const shared =
+    config.n_shared_experts ??
+    config.num_shared_experts ??
+    config.moe_num_shared_experts ??
+    config.num_shared_expert ??
+    0
+  return stated ?? shared * width
 }
 
 /** NVIDIA's hybrids list their layers by letter: M Mamba, * attention, - dense, E experts. Squared ReLU, no gate. */

@@ -121,6 +121,43 @@ describe('shapeFromConfig()', () => {
     expect(countWeights(shape).total).toBe(2 * (64 * (64 + 2 * 32 + 64) + 3 * 64 * 128) + 2 * 6400)
   })
 
+  it('knows experts by the names of other families, and refuses names that it does not know', () => {
+    const base = {
+      num_hidden_layers: 32,
+      hidden_size: 4096,
+      num_attention_heads: 32,
+      intermediate_size: 11008,
+      vocab_size: 32000,
+    }
+    const ernie = { ...base, moe_num_experts: 64, moe_k: 6, moe_intermediate_size: 1536, moe_layer_start_index: 1 }
+    expect(shapeFromConfig('ernie', ernie).ffns).toMatchObject([
+      { kind: 'dense', layers: 1 },
+      { kind: 'moe', layers: 31, experts: 64, topExperts: 6 },
+    ])
+    const perLayer = { ...base, num_experts: 64, moe_topk: [8, 8], moe_intermediate_size: [3072, 3072] }
+    expect(shapeFromConfig('hunyuan', perLayer).ffns).toMatchObject([{ topExperts: 8, width: 3072 }])
+    expect(() => shapeFromConfig('odd', { ...base, router_experts: 48 })).toThrow(/'router_experts': 48, but names no/)
+  })
+
+  it('reads the language part wherever multimodal models keep it, with what Gemma leaves to its defaults', () => {
+    const text = {
+      num_hidden_layers: 34,
+      hidden_size: 2560,
+      intermediate_size: 10_240,
+      model_type: 'gemma3_text',
+      sliding_window: 1024,
+    }
+    const gemma = shapeFromConfig('gemma', { model_type: 'gemma3', text_config: text })
+    expect(gemma.mixers).toMatchObject([
+      { layers: 5, heads: 8, kvHeads: 4, keyDim: 256, window: undefined },
+      { layers: 29, window: 1024 },
+    ])
+    for (const part of ['llm_config', 'language_config']) {
+      expect(shapeFromConfig('gemma', { [part]: text })).toEqual(gemma)
+    }
+    expect(shapeFromConfig('gemma', { thinker_config: { text_config: text } })).toEqual(gemma)
+  })
+
   it('names the field that is missing', () => {
     expect(() => shapeFromConfig('x', { num_hidden_layers: 2 })).toThrow(/Config of 'x': hidden_size/)
     expect(() =>

@@ -82,7 +82,10 @@ export function predictTable(
       return { row, prediction: predictRow(read, resolver, options) }
     } catch (error) {
       if (!(error instanceof TokenmillError)) throw error
-      const column = error.details.param === undefined ? '' : `, column ${error.details.param}`
+      const { param } = error.details
+      // What is wrong within a model's own file is wrong with the column that names it.
+      const own = param === undefined || (inputColumns as readonly string[]).includes(param) ? param : 'model'
+      const column = own === undefined ? '' : `, column ${own}`
       return { row, error: `row ${row}${column}: ${error.message}` }
     }
   })
