@@ -184,7 +184,7 @@ function headline(best: Choice, describe: Describe): string[] {
   const { prediction: p } = best
   const cost = best.usdPerHour === undefined ? '' : `, ${best.usdPerHour.toFixed(2)} USD/h (${p.priceTier})`
   return [
-    `Use ${nameOf(best, describe)}: ${best.replicas} replicas, ${best.gpus} GPUs${cost}.`,
+    `Use ${nameOf(best, describe)}: ${counted(best.replicas, 'replica')}, ${counted(best.gpus, 'GPU')}${cost}.`,
     `Up to ${p.concurrency} requests at once per replica: TTFT ${p.ttftMs.value.toFixed(0)} ms (${p.ttftMs.low.toFixed(0)} to ${p.ttftMs.high.toFixed(0)}), TPOT ${p.tpotMs.value.toFixed(1)} ms (${p.tpotMs.low.toFixed(1)} to ${p.tpotMs.high.toFixed(1)}), 80 % intervals.`,
     ...(p.disaggregation === undefined ? [] : [transferLine(p.disaggregation)]),
     ...p.extrapolated.map((reason) => `Extrapolated: ${reason}.`),
@@ -261,4 +261,8 @@ function toDisaggregationJson(one: Choice['prediction']['disaggregation']) {
     linkGbS,
     prefillBusy,
   }
+}
+
+function counted(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? '' : 's'}`
 }

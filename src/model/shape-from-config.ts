@@ -130,10 +130,10 @@ const familyDefaults: Readonly<Record<string, Readonly<Record<string, unknown>>>
 function flatten(config: unknown): unknown {
   const outer = anyObject.safeParse(config)
   if (!outer.success) return config
-  let all: Record<string, unknown> = outer.data
+  const all: Record<string, unknown> = { ...outer.data }
   for (const part of languageParts) {
     const inner = anyObject.safeParse(all[part])
-    if (inner.success) all = { ...all, ...inner.data }
+    if (inner.success) Object.assign(all, inner.data)
   }
   const said = Object.entries(all).filter(([, value]) => value !== null)
   const type = typeof all['model_type'] === 'string' ? all['model_type'] : ''

@@ -1,5 +1,6 @@
 import { TokenmillError } from '../core/index.ts'
 import type { ModelShape } from '../model/index.ts'
+import { checkEngine } from './engines.ts'
 import type { Hardware } from './hardware.ts'
 import { defaultKvBytes, planPrecision, type NumberFormat } from './precision.ts'
 import { gpuCount, type Deployment } from './roofline.ts'
@@ -25,6 +26,7 @@ export function deploy(
   kvBytes: number = defaultKvBytes(gpu, format, shape),
 ): Deployment {
   const { tp, pp, ep, dp } = parallelism
+  checkEngine(engine, gpu)
   checkParallelism(shape, { tp, pp, ep, dp })
   return { shape, gpu, engine, precision: planPrecision(shape, gpu, format, kvBytes), tp, pp, ep, dp }
 }

@@ -1,10 +1,24 @@
 import { TokenmillError } from '../core/index.ts'
 import { nearestNames } from '../model/index.ts'
+import type { Hardware } from './hardware.ts'
 
 /** Engines that the calibration knows. */
 export const engines = ['vllm', 'sglang', 'trtllm'] as const
 
 export type EngineName = (typeof engines)[number]
+
+/** Refuses a GPU that an engine has no kernels for: TensorRT-LLM is NVIDIA's. Throws `invalid_request`. */
+export function checkEngine(engine: string, gpu: Hardware): void {
+  if (runsOn(engine, gpu)) return
+  throw new TokenmillError('invalid_request', `TensorRT-LLM does not run on ${gpu.id}: use vllm or sglang.`, {
+    param: 'engine',
+  })
+}
+
+/** Whether an engine has kernels for a GPU. */
+export function runsOn(engine: string, gpu: Hardware): boolean {
+  return engine !== 'trtllm' || gpu.vendor === 'nvidia'
+}
 
 /** Finds an engine by name or common alias. Throws `invalid_request` with the nearest names. */
 export function resolveEngine(name: string): EngineName {

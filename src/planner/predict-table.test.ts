@@ -36,6 +36,10 @@ describe('predictTable()', () => {
     ['llama-3.1-70b,h100,vllm,fp8,1000,100,4,1.5,1,1,1', /^row 1, column tp: tp is 1.5/],
     ['llama-3.1-70b,h100,vllm,bf16,1000,100,4,1,1,1,1', /does not fit: each GPU lacks \d+ bytes/],
     ['llama-3.1-70b,h100,vlm,fp8,1000,100,4,4,1,1,1', /^row 1, column engine: .*Nearest: vllm/],
+    [
+      'llama-3.1-70b,mi300x,trtllm,fp8,1000,100,4,4,1,1,1',
+      /^row 1, column engine: TensorRT-LLM does not run on mi300x/,
+    ],
     [',h100,vllm,fp8,1000,100,4,4,1,1,1', /^row 1, column model: model is empty/],
     ['llama-3.1-70b,h1000,vllm,fp8,1000,100,4,4,1,1,1', /^row 1, column gpu: .*Nearest: h100_sxm/],
     ['llama-3.1-70b,h100,vllm,fp9,1000,100,4,4,1,1,1', /^row 1, column precision: .*Nearest: .*fp8/],

@@ -4,7 +4,7 @@ import { usdPerGpuHour, usdPerMillionTokens } from './cost.ts'
 import { deploy, type Parallelism } from './deployment.ts'
 import { describeDeployment } from './describe.ts'
 import { disaggregatedSweeps } from './disaggregated-search.ts'
-import { engines, type EngineName } from './engines.ts'
+import { checkEngine, engines, runsOn, type EngineName } from './engines.ts'
 import type { Hardware, PriceTier } from './hardware.ts'
 import { DeploymentFactsCache, predict, type Prediction } from './predict.ts'
 import type { NumberFormat } from './precision.ts'
@@ -78,8 +78,14 @@ export function recommend(candidates: Candidates, demand: Demand, assumptions: A
   const cache = new DeploymentFactsCache()
   const choices: Choice[] = []
   const rejected: Rejected[] = []
+  const asked = candidates.engines ?? engines
+  const [firstGpu] = candidates.gpus
+  // Where no pair can run, the reason is the answer; where some can, the others are no candidates.
+  if (firstGpu !== undefined && !candidates.gpus.some((gpu) => asked.some((one) => runsOn(one, gpu)))) {
+    for (const one of asked) checkEngine(one, firstGpu)
+  }
   for (const gpu of candidates.gpus) {
-    for (const engine of candidates.engines ?? enginesOf(gpu)) {
+    for (const engine of asked.filter((one) => runsOn(one, gpu))) {
       for (const format of candidates.formats) {
         if (candidates.nativeFormatsOnly === true && gpu.denseTflops[format.compute] === undefined) continue
         for (const parallelism of layouts(candidates.shape, gpu, candidates.maxGpusPerReplica)) {
@@ -137,10 +143,6 @@ function deployed(
 /** Configurations without a price go by GPU count, after those with one. */
 function costRank(choice: Choice): number {
   return choice.usdPerHour ?? 1e9 + choice.gpus
-}
-
-function enginesOf(gpu: Hardware): readonly EngineName[] {
-  return gpu.vendor === 'nvidia' ? engines : engines.filter((engine) => engine !== 'trtllm')
 }
 
 /** Tensor parallel within one server; for experts, also whole ones spread over the GPUs, with and without parallel attention groups. */
