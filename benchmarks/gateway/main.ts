@@ -5,6 +5,7 @@
  *
  *   --feed           what watching 100 endpoints costs, instead
  *   --soak 10m       memory under clients that leave at random, instead
+ *   --llama-server   two real llama-servers behind one name, instead
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,6 +16,7 @@ import { parseDurationMs } from '../../src/core/index.ts'
 import { createKey, hashKey } from '../../src/server/index.ts'
 import { connect, cpuOf, load, median, quantile, startProgram, type Contender } from './harness.ts'
 import { measureLoadFeed } from './load-feed.ts'
+import { checkLlamaServer } from './real-llama-server.ts'
 import { startRivals } from './rivals.ts'
 import { soak } from './soak.ts'
 
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     paced: { type: 'string', default: '512' },
     rivals: { type: 'boolean', default: false },
     feed: { type: 'boolean', default: false },
+    'llama-server': { type: 'boolean', default: false },
     soak: { type: 'string' },
     clients: { type: 'string', default: '32' },
     out: { type: 'string' },
@@ -34,7 +37,7 @@ const { values } = parseArgs({
 })
 if (values.help) {
   console.log(
-    'npm run bench:gateway -- [--rounds N] [--requests N] [--streams N] [--paced N] [--rivals] [--feed] [--soak 10m [--clients N]] [--out results.json]',
+    'npm run bench:gateway -- [--rounds N] [--requests N] [--streams N] [--paced N] [--rivals] [--feed] [--llama-server] [--soak 10m [--clients N]] [--out results.json]',
   )
   process.exit(0)
 }
@@ -126,6 +129,7 @@ async function compare(contenders: readonly Contender[]): Promise<void> {
 
 try {
   if (values.feed) await measureLoadFeed(folder, 30)
+  else if (values['llama-server']) await checkLlamaServer(folder)
   else {
     const upstream = await startProgram('upstream', [path.join(here, 'upstream.ts')])
     const mill = await startTokenmill('tokenmill', upstream.url, [])
