@@ -11,7 +11,7 @@ const cache = path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.
 /** Other gateways, as far as they install here; one that does not is named with the reason. */
 export async function startRivals(folder: string, upstreamUrl: string): Promise<Contender[]> {
   const started: Contender[] = []
-  for (const [name, start] of Object.entries({ Portkey: startPortkey, LiteLLM: startLiteLlm })) {
+  for (const [name, start] of Object.entries({ Portkey: startPortkey, LiteLLM: startLiteLlm, SMG: startSmg })) {
     try {
       started.push(await start(folder, upstreamUrl))
     } catch (error) {
@@ -41,7 +41,7 @@ async function startPortkey(_folder: string, upstreamUrl: string): Promise<Conte
   return connect('Portkey', started, headers)
 }
 
-/** It does not start without one; it is checked as ours is. */
+/** Checked as ours is; LiteLLM does not start without one. */
 const masterKey = 'sk-bench-4f1c2a90d7e84b6395aa'
 
 async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Contender> {
@@ -61,6 +61,30 @@ async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Conten
   const parameters = [program, '--config', config, '--port', String(port), '--host', '127.0.0.1', '--num_workers', '1']
   const started = await startListening('LiteLLM', parameters, port, path.join(home, 'bin/python'))
   return connect('LiteLLM', started, { authorization: `Bearer ${masterKey}` })
+}
+
+/** Shepherd Model Gateway, SGLang's router in Rust; it checks no key here. It learns of its worker some seconds after it listens. */
+async function startSmg(_folder: string, upstreamUrl: string): Promise<Contender> {
+  const home = path.join(cache, 'smg')
+  const program = path.join(home, 'bin/smg')
+  if (!existsSync(program)) {
+    execFileSync('python3', ['-m', 'venv', home], { stdio: 'pipe' })
+    execFileSync(path.join(home, 'bin/pip'), ['install', '--quiet', 'smg==1.13.0'], { stdio: 'pipe' })
+  }
+  const [port, metricsPort] = [await freePort(), await freePort()]
+  const listen = ['--host', '127.0.0.1', '--port', String(port), '--prometheus-port', String(metricsPort)]
+  const models = ['--worker-urls', upstreamUrl, '--policy', 'round_robin', '--model-alias', 'chat=org/model']
+  const parameters = [program, 'launch', ...listen, ...models, '--log-level', 'info']
+  const started = await startListening('SMG', parameters, port, path.join(home, 'bin/python'))
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 })
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
+    const response = await fetch(`${started.url}/v1/chat/completions`, { method: 'POST', headers, body })
+    await response.body?.cancel()
+    if (response.status === 200) return connect('SMG', started, headers)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  throw new Error(`SMG found no worker: ${started.child.output.slice(-400)}`)
 }
 
 /** Starts a program that prints no address; waits until its port answers. */
