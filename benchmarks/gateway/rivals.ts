@@ -45,12 +45,7 @@ async function startPortkey(_folder: string, upstreamUrl: string): Promise<Conte
 const masterKey = 'sk-bench-4f1c2a90d7e84b6395aa'
 
 async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Contender> {
-  const home = path.join(cache, 'litellm')
-  const program = path.join(home, 'bin/litellm')
-  if (!existsSync(program)) {
-    execFileSync('python3', ['-m', 'venv', home], { stdio: 'pipe' })
-    execFileSync(path.join(home, 'bin/pip'), ['install', '--quiet', 'litellm[proxy]'], { stdio: 'pipe' })
-  }
+  const { program, python } = installFromPyPi('litellm', 'litellm[proxy]')
   const config = path.join(folder, 'litellm.yaml')
   writeFileSync(
     config,
@@ -59,23 +54,18 @@ async function startLiteLlm(folder: string, upstreamUrl: string): Promise<Conten
   )
   const port = await freePort()
   const parameters = [program, '--config', config, '--port', String(port), '--host', '127.0.0.1', '--num_workers', '1']
-  const started = await startListening('LiteLLM', parameters, port, path.join(home, 'bin/python'))
+  const started = await startListening('LiteLLM', parameters, port, python)
   return connect('LiteLLM', started, { authorization: `Bearer ${masterKey}` })
 }
 
 /** Shepherd Model Gateway, SGLang's router in Rust; it checks no key here. It learns of its worker some seconds after it listens. */
 async function startSmg(_folder: string, upstreamUrl: string): Promise<Contender> {
-  const home = path.join(cache, 'smg')
-  const program = path.join(home, 'bin/smg')
-  if (!existsSync(program)) {
-    execFileSync('python3', ['-m', 'venv', home], { stdio: 'pipe' })
-    execFileSync(path.join(home, 'bin/pip'), ['install', '--quiet', 'smg==1.13.0'], { stdio: 'pipe' })
-  }
+  const { program, python } = installFromPyPi('smg', 'smg==1.13.0')
   const [port, metricsPort] = [await freePort(), await freePort()]
   const listen = ['--host', '127.0.0.1', '--port', String(port), '--prometheus-port', String(metricsPort)]
   const models = ['--worker-urls', upstreamUrl, '--policy', 'round_robin', '--model-alias', 'chat=org/model']
   const parameters = [program, 'launch', ...listen, ...models, '--log-level', 'info']
-  const started = await startListening('SMG', parameters, port, path.join(home, 'bin/python'))
+  const started = await startListening('SMG', parameters, port, python)
   const headers = { 'content-type': 'application/json' }
   const body = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 })
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
@@ -85,6 +75,17 @@ async function startSmg(_folder: string, upstreamUrl: string): Promise<Contender
     await new Promise((resolve) => setTimeout(resolve, 500))
   }
   throw new Error(`SMG found no worker: ${started.child.output.slice(-400)}`)
+}
+
+/** A virtual environment of its own, made once. */
+function installFromPyPi(name: string, requirement: string): { readonly program: string; readonly python: string } {
+  const home = path.join(cache, name)
+  const program = path.join(home, 'bin', name)
+  if (!existsSync(program)) {
+    execFileSync('python3', ['-m', 'venv', home], { stdio: 'pipe' })
+    execFileSync(path.join(home, 'bin/pip'), ['install', '--quiet', requirement], { stdio: 'pipe' })
+  }
+  return { program, python: path.join(home, 'bin/python') }
 }
 
 /** Starts a program that prints no address; waits until its port answers. */
