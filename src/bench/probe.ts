@@ -56,7 +56,7 @@ export async function probeEndpoint(options: ProbeOptions): Promise<Probe> {
 
 /** Why an answer says that the server will come yet; undefined where it is there, or nothing says so. */
 function loadingReason({ status, outcome, message }: RequestRecord, { unheard }: Patience): string | undefined {
-  if (status === 503) return `503: ${message.replace(/\.$/, '') || 'no reason given'}`
+  if (status === 503) return message.replace(/\.$/, '') || '503'
   return unheard && outcome === 'connectFailed' ? message : undefined
 }
 
