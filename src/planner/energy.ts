@@ -40,10 +40,13 @@ export function energyFeatures(
   const prefill = amounts(facts, prefillWork(facts, load.inputTokens, load.cachedTokens))
   const tokens = performance.decoding * load.tokensPerStep
   const watts = tdp * facts.gpus
+  // A request's own prefill holds the GPUs too; with few output tokens it is most of the time.
+  const heldMs = performance.decodeMs + (load.outputTokens > 1 ? performance.prefillMs : 0)
   return {
-    staticJoules: (watts * performance.tpotMs) / 1000 / performance.running,
+    staticJoules: (watts * heldMs) / 1000 / load.outputTokens / performance.running,
     stepJoulesPerMs: watts / 1000 / tokens,
-    sequenceJoulesPerMs: watts / 1000 / load.tokensPerStep,
+    // Attention groups pass their sequences side by side.
+    sequenceJoulesPerMs: watts / 1000 / load.tokensPerStep / facts.deployment.dp,
     bytes: step.bytes / tokens + prefill.bytes / load.outputTokens / Math.max(1, performance.running / 8),
     flops: step.flops / tokens + prefill.flops / load.outputTokens,
   }
