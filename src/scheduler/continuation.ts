@@ -58,12 +58,14 @@ export class Continuation {
   /** The request for the rest; undefined where this error or this generation cannot be mended so. */
   rest(error: TokenmillError): GenerationRequest | undefined {
     if (!this.#plain || this.#finished || this.#text === '' || !isDeath(error)) return undefined
-    const { input, maxTokens } = this.#request
+    const { input, maxTokens, minTokens, ...rest } = this.#request
     const left = maxTokens === undefined ? undefined : maxTokens - this.#tokens
     // The limit was reached as the replica died: nothing is left to say but the end.
     if (left !== undefined && left <= 0) return undefined
+    const least = minTokens === undefined ? 0 : minTokens - this.#tokens
+    const same = { ...rest, maxTokens: left, ...(least > 0 ? { minTokens: least } : {}) }
     if (input.kind === 'text') {
-      return { ...this.#request, maxTokens: left, input: { kind: 'text', text: input.text + this.#text } }
+      return { ...same, input: { kind: 'text', text: input.text + this.#text } }
     }
     if (input.kind !== 'chat') return undefined
     const { messages } = input.chat
@@ -73,8 +75,7 @@ export class Continuation {
         ? [...messages.slice(0, -1), { ...last, content: last.content + this.#text }]
         : [...messages, { role: 'assistant' as const, content: this.#text }]
     return {
-      ...this.#request,
-      maxTokens: left,
+      ...same,
       input: { kind: 'chat', chat: { ...input.chat, messages: continued, continueFinalMessage: true } },
     }
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createRandom, systemClock, TokenmillError } from '../core/index.ts'
-import type { Engine, EngineStatus, GenerationEvent, GenerationRequest } from '../inference/index.ts'
+import type { Engine, EngineStatus, GenerationEvent, GenerationRequest, RequestExtension } from '../inference/index.ts'
 import { FleetEngine } from './fleet-engine.ts'
 import { Fleet } from './fleet.ts'
 import { placementPolicies } from './placement/index.ts'
@@ -28,6 +28,7 @@ const ready: EngineStatus = {
 
 /** Counts words up to 9, going on from those in the prompt; dies before the word `diesAt`. */
 class CountingEngine implements Engine {
+  extensions: ReadonlySet<RequestExtension> = new Set()
   readonly endpoint: string
   readonly diesAt: number
   readonly asked: GenerationRequest[] = []
@@ -160,6 +161,23 @@ describe('FleetEngine.generate()', () => {
       },
     })
     expect(engines.map(({ asked }) => asked[0]?.maxTokens)).toEqual([50, 47, 43])
+  })
+
+  it('sends a request for min_tokens to replicas that know it, also after a death, and asks for what is left of it', async () => {
+    const engines = [new CountingEngine('a', -1), new CountingEngine('b', 3), new CountingEngine('c', -1)]
+    const fleet = open(engines)
+    expect([...fleet.extensions]).toEqual([])
+    for (const engine of engines.slice(1)) engine.extensions = new Set(['minTokens'])
+    expect([...fleet.extensions]).toEqual(['minTokens'])
+    for (const minTokens of [8, 2]) {
+      const events = await collect(fleet.generate({ ...request, minTokens }, never))
+      expect(textOf(events)).toBe(counted)
+    }
+    expect(engines[0]?.asked).toEqual([])
+    const asked = engines.slice(1).flatMap((engine) => engine.asked.map(({ minTokens }) => minTokens))
+    // Five are left of eight after three words; of two, none.
+    expect(asked.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual(expect.arrayContaining([8, 5]))
+    expect(asked).not.toContain(-1)
   })
 
   it('throws the death on where the answer is no plain text, or is longer than is kept', async () => {

@@ -9,6 +9,7 @@ import type {
   GenerationRequest,
   GenerationTrace,
   RelayOperation,
+  RequestExtension,
   RerankRequest,
   RerankResult,
   TokenizeInput,
@@ -40,6 +41,13 @@ export class FleetEngine implements Engine {
     this.endpoint = `fleet:${model}`
     this.#model = model
     this.#limits = limits
+  }
+
+  /** Those that any replica takes: requests go to such a one. Who has not answered yet may take any. */
+  get extensions(): ReadonlySet<RequestExtension> {
+    const replicas = this.#replicas()
+    if (replicas.some(({ engine }) => engine.status().state !== 'ready')) return allExtensions
+    return new Set(replicas.flatMap(({ engine }) => [...(engine.extensions ?? [])]))
   }
 
   models(): readonly EngineModel[] {
@@ -199,7 +207,9 @@ export class FleetEngine implements Engine {
     run: (attempt: Attempt) => Promise<void>,
   ): Promise<void> {
     const operation = request.input.kind === 'chat' ? 'chat' : 'completion'
-    const capable = (engine: Engine): boolean => supports(engine, operation)
+    const needs = extensionsOf(request)
+    const capable = (engine: Engine): boolean =>
+      supports(engine, operation) && needs.every((need) => engine.extensions?.has(need) === true)
     return this.fleet.dispatch({ model: this.#model, affinityKey: request.affinityKey, capable, exclude }, signal, run)
   }
 
@@ -236,6 +246,12 @@ export function supports(engine: Engine, operation: RelayOperation): boolean {
     case 'detokenize':
       return engine.detokenize !== undefined
   }
+}
+
+const allExtensions: ReadonlySet<RequestExtension> = new Set<RequestExtension>(['minTokens', 'stopTokens'])
+
+function extensionsOf(request: GenerationRequest): readonly RequestExtension[] {
+  return [...allExtensions].filter((field) => request[field] !== undefined)
 }
 
 /** The name under which an engine knows the route's model: the same where it lists that, else its first. */

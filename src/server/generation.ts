@@ -133,7 +133,7 @@ function requireExtensions({ drafts }: GenerationCall, { extensions, endpoint }:
     ['stopTokens', 'stop_token_ids'],
   ] as const) {
     if (extensions?.has(field) || drafts.every((draft) => draft[field] === undefined)) continue
-    const text = `${param} is not supported by ${endpoint}. Leave it out, or ask a model of the embedded engine.`
+    const text = `${param} is not supported by ${endpoint}. Leave it out, or ask a model whose engine knows it: vLLM, SGLang, trtllm-serve, Tokenmill's own.`
     throw new TokenmillError('unsupported', text, { param })
   }
 }

@@ -1,4 +1,4 @@
-import type { GenerationRequest, RelayOperation } from '../inference/index.ts'
+import type { GenerationRequest, RelayOperation, RequestExtension } from '../inference/index.ts'
 import type { EngineKind } from './endpoint.ts'
 
 /** What an engine tells of itself on its metrics page. Undefined: it does not say. */
@@ -36,6 +36,8 @@ export interface Dialect {
   readonly continuousUsage: boolean
   /** The order of `priority` values; undefined where the engine has none. */
   readonly priorityOrder: 'lowerFirst' | 'higherFirst' | undefined
+  /** Fields that it takes under vLLM's names, of those that few engines know. The others are refused, see Engine.extensions. */
+  readonly extensions: ReadonlySet<RequestExtension>
   /** Fields beyond OpenAI's own that the request needs. Throws `unsupported` for what the engine cannot honour. */
   extras(request: GenerationRequest): Record<string, unknown>
   /** Names under which an earlier turn's thinking is sent back; empty where the engine would refuse the field. */

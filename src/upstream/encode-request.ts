@@ -1,6 +1,7 @@
 import type { ChatInput, ChatMessage, GenerationRequest, RelayOperation } from '../inference/index.ts'
 import type { Dialect } from './dialect.ts'
 import { TokenmillError } from '../core/index.ts'
+import { refuse } from './dialects/extras.ts'
 
 /** A generation as an engine's OpenAI path takes it: which one, and the body. Always a stream that ends with usage. */
 export function encodeGeneration(
@@ -16,6 +17,7 @@ export function encodeGeneration(
     ...(request.stop.length === 0 ? {} : { stop: request.stop }),
     ...sampling(request),
     ...constraint(request),
+    ...extensions(request, dialect),
     ...dialect.extras(request),
   }
   if (request.input.kind !== 'chat') {
@@ -53,6 +55,16 @@ function sampling(request: GenerationRequest): Record<string, unknown> {
     ...(sampling.frequencyPenalty === 0 ? {} : { frequency_penalty: sampling.frequencyPenalty }),
     ...(sampling.logitBias.size === 0 ? {} : { logit_bias: Object.fromEntries(sampling.logitBias) }),
     ...(sampling.seed === undefined ? {} : { seed: sampling.seed }),
+  }
+}
+
+/** Checked once more here: a fallback's engine may know less than those of the model that was asked for. */
+function extensions({ minTokens, stopTokens }: GenerationRequest, dialect: Dialect): Record<string, unknown> {
+  if (minTokens !== undefined && !dialect.extensions.has('minTokens')) refuse(dialect.kind, 'min_tokens')
+  if (stopTokens !== undefined && !dialect.extensions.has('stopTokens')) refuse(dialect.kind, 'stop_token_ids')
+  return {
+    ...(minTokens === undefined ? {} : { min_tokens: minTokens }),
+    ...(stopTokens === undefined ? {} : { stop_token_ids: stopTokens }),
   }
 }
 

@@ -195,6 +195,36 @@ describe('OpenAiEngine', () => {
     expect(sent).not.toHaveProperty('priority')
   })
 
+  it.each(['vllm', 'sglang', 'tensorrt_llm', 'tokenmill'])(
+    'passes min_tokens and stop_token_ids on to %s',
+    async (owner) => {
+      let sent: Record<string, unknown> = {}
+      const answer = stream(chunk({ content: 'a' }), chunk({}, 'stop'), '[DONE]')
+      const { engine } = await start(owner, {
+        '/v1/chat/completions': (body, response, request) => {
+          sent = body
+          answer(body, response, request)
+        },
+      })
+      expect([...engine.extensions]).toEqual(['minTokens', 'stopTokens'])
+      await collect(engine.generate(chatRequest({ minTokens: 3, stopTokens: [7, 9] }), never))
+      expect(sent).toMatchObject({ min_tokens: 3, stop_token_ids: [7, 9] })
+    },
+  )
+
+  it.each(['llamacpp', 'someone'])('refuses min_tokens and stop_token_ids by name for %s', async (owner) => {
+    const { engine } = await start(owner, {})
+    expect([...engine.extensions]).toEqual([])
+    await expect(collect(engine.generate(chatRequest({ minTokens: 3 }), never))).rejects.toMatchObject({
+      code: 'unsupported',
+      details: { param: 'min_tokens' },
+    })
+    await expect(collect(engine.generate(chatRequest({ stopTokens: [7] }), never))).rejects.toMatchObject({
+      code: 'unsupported',
+      details: { param: 'stop_token_ids' },
+    })
+  })
+
   it('refuses for a plain provider what it would silently ignore', async () => {
     const { engine } = await start('someone', {})
     const request = chatRequest({ sampling: { ...chatRequest().sampling, topK: 5 } })

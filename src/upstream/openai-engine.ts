@@ -10,6 +10,7 @@ import type {
   RelayOperation,
   RelayRequest,
   RelaySink,
+  RequestExtension,
   RerankRequest,
   RerankResult,
   TokenizeInput,
@@ -17,6 +18,7 @@ import type {
 import { SseReader, upstreamError } from '../protocol/index.ts'
 import { StreamDecoder } from './decode-stream.ts'
 import type { Dialect } from './dialect.ts'
+import { noExtensions } from './dialects/extras.ts'
 import { dialects } from './dialects/index.ts'
 import { encodeGeneration, encodeMessage } from './encode-request.ts'
 import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
@@ -56,6 +58,11 @@ export class OpenAiEngine implements Engine {
   /** The kind of engine found there; undefined until it has answered. */
   get kind(): Dialect['kind'] | undefined {
     return this.#probe.dialect?.kind
+  }
+
+  /** Those of the kind of engine that was found there; none until it has answered. */
+  get extensions(): ReadonlySet<RequestExtension> {
+    return this.#probe.dialect?.extensions ?? noExtensions
   }
 
   models(): readonly EngineModel[] {

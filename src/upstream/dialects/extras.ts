@@ -1,5 +1,5 @@
 import { TokenmillError } from '../../core/index.ts'
-import type { GenerationRequest } from '../../inference/index.ts'
+import type { GenerationRequest, RequestExtension } from '../../inference/index.ts'
 
 /** Fields that vLLM, SGLang, trtllm-serve, llama-server and Tokenmill all take under these names. */
 export function commonExtras(request: GenerationRequest): Record<string, unknown> {
@@ -13,6 +13,12 @@ export function commonExtras(request: GenerationRequest): Record<string, unknown
       : {}),
   }
 }
+
+/** `min_tokens` and `stop_token_ids`, as vLLM names them. */
+export const bothExtensions: ReadonlySet<RequestExtension> = new Set<RequestExtension>(['minTokens', 'stopTokens'])
+
+/** For engines that know neither. */
+export const noExtensions: ReadonlySet<RequestExtension> = new Set()
 
 /** Refuses what this engine cannot honour, rather than dropping it. */
 export function refuse(engine: string, param: string): never {

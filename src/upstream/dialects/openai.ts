@@ -1,6 +1,7 @@
 import { TokenmillError } from '../../core/index.ts'
 import type { GenerationRequest } from '../../inference/index.ts'
 import { noLoad, type Dialect } from '../dialect.ts'
+import { noExtensions } from './extras.ts'
 
 /** OpenAI itself, and whoever offers no more than its API: hosted providers. Extras are refused here, not dropped there. */
 export const openai: Dialect = {
@@ -12,6 +13,7 @@ export const openai: Dialect = {
   continuation: undefined,
   continuousUsage: false,
   priorityOrder: undefined,
+  extensions: noExtensions,
   extras(request) {
     const refused = beyondOpenAi(request)
     if (refused !== undefined) {

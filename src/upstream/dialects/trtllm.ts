@@ -1,6 +1,6 @@
 import type { Dialect, EngineLoad } from '../dialect.ts'
 import { meanOf, sumOf } from '../metrics-text.ts'
-import { commonExtras, refuse } from './extras.ts'
+import { bothExtensions, commonExtras, refuse } from './extras.ts'
 
 /** trtllm-serve. Prometheus only with `return_perf_metrics`; `/metrics` is JSON: statistics of the last iterations. */
 export const trtllm: Dialect = {
@@ -12,6 +12,7 @@ export const trtllm: Dialect = {
   continuation: undefined,
   continuousUsage: false,
   priorityOrder: undefined,
+  extensions: bothExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

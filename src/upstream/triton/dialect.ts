@@ -1,4 +1,4 @@
-import type { FinishReason, GenerationRequest, TokenLogprobs } from '../../inference/index.ts'
+import type { FinishReason, GenerationRequest, RequestExtension, TokenLogprobs } from '../../inference/index.ts'
 import type { InputTensor, OutputTensors } from './tensors.ts'
 import type { TritonModel } from './transport.ts'
 
@@ -36,6 +36,8 @@ export interface TritonDialect {
   matches(model: TritonModel): boolean
   /** Whether the last response says why it is the last: an answer that ends without was cut off. */
   tellsFinish(model: TritonModel): boolean
+  /** Which of the fields that few engines know this model takes. */
+  extensions(model: TritonModel): readonly RequestExtension[]
   /** Throws `unsupported` for what the model cannot honour. */
   encode(ask: TritonAsk): InputTensor[]
   /** Reads the responses to one continuation, in order. */

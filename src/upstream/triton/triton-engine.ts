@@ -8,6 +8,7 @@ import type {
   GenerationEvent,
   GenerationRequest,
   RelayFlow,
+  RequestExtension,
 } from '../../inference/index.ts'
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
 import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
@@ -58,6 +59,11 @@ export class TritonEngine implements Engine {
     this.#probe = new TritonProbe(this.#transport, settings, clock)
     this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
     this.#watch.start()
+  }
+
+  /** Those that any model there takes; a model that does not refuses by name. */
+  get extensions(): ReadonlySet<RequestExtension> {
+    return new Set([...this.#probe.served.values()].flatMap(({ model, dialect }) => dialect.extensions(model)))
   }
 
   models(): readonly EngineModel[] {

@@ -67,7 +67,27 @@ describe('tritonDialectOf()', () => {
   })
 })
 
+describe("vLLM's backend", () => {
+  it('takes min_tokens and stop_token_ids among its sampling parameters', () => {
+    const model = modelOf(['text_input', 'sampling_parameters'])
+    const tensors = dialectOf(model).encode(askFor(model, { minTokens: 2, stopTokens: [5] }))
+    const parameters = tensors.find(({ name }) => name === 'sampling_parameters')?.values[0]
+    expect(JSON.parse(String(parameters))).toMatchObject({ min_tokens: 2, stop_token_ids: [5] })
+  })
+})
+
 describe("TensorRT-LLM's ensemble", () => {
+  it('takes min_tokens where it has the tensor, and stop_token_ids never', () => {
+    const model = modelOf([...ensembleInputs, 'min_tokens'])
+    expect(dialectOf(model).extensions(model)).toEqual(['minTokens'])
+    const tensors = dialectOf(model).encode(askFor(model, { minTokens: 2 }))
+    expect(tensors).toContainEqual({ name: 'min_tokens', type: 'INT32', values: [2] })
+    expect(() => dialectOf(model).encode(askFor(model, { stopTokens: [5] }))).toThrow(/'stop_token_ids'/)
+    const plain = modelOf(ensembleInputs)
+    expect(dialectOf(plain).extensions(plain)).toEqual([])
+    expect(() => dialectOf(plain).encode(askFor(plain, { minTokens: 2 }))).toThrow(/'min_tokens'/)
+  })
+
   it('is asked for a guide in its own words, and refuses one where it has no tensor for it', () => {
     const guided = modelOf([...ensembleInputs, 'guided_decoding_guide_type', 'guided_decoding_guide'])
     const constraint = { kind: 'jsonSchema', name: 's', schema: { type: 'object' }, strict: true } as const

@@ -12,11 +12,14 @@ export const ensemble: TritonDialect = {
   matches: ({ inputs }) => inputs.has('text_input') && inputs.has('max_tokens'),
   tellsFinish: () => false,
 
+  extensions: ({ inputs }) => (inputs.has('min_tokens') ? ['minTokens'] : []),
+
   encode(ask) {
     const { request, model, prompt, maxTokens, seed, stop } = ask
     const { sampling } = request
     if (request.logprobs !== undefined) refuseAt(model, 'logprobs')
     if (request.promptLogprobs !== undefined) refuseAt(model, 'prompt_logprobs')
+    if (request.stopTokens !== undefined) refuseAt(model, 'stop_token_ids')
     if (sampling.minP !== 0) refuseAt(model, 'min_p')
     if (sampling.logitBias.size > 0) refuseAt(model, 'logit_bias')
     const list = new InputList(model)
@@ -43,6 +46,7 @@ export const ensemble: TritonDialect = {
       list.require('repetition_penalty', 'repetition_penalty', 'FP32', sampling.repetitionPenalty)
     }
     if (stop.length > 0) list.require('stop', 'stop_words', 'BYTES', ...stop)
+    if (request.minTokens !== undefined) list.require('min_tokens', 'min_tokens', 'INT32', request.minTokens)
     // No token has this id: nothing ends the sequence but its length.
     if (request.ignoreEos) list.require('ignore_eos', 'end_id', 'INT32', -1)
     addGuide(list, ask)

@@ -10,8 +10,12 @@ export const llmApi: TritonDialect = {
   matches: ({ inputs }) => inputs.has('text_input') && inputs.has('sampling_param_max_tokens'),
   tellsFinish: ({ inputs }) => inputs.has('return_finish_reason'),
 
+  extensions: () => [],
+
   encode({ request, model, prompt, maxTokens, seed, stop }) {
     const { sampling } = request
+    if (request.minTokens !== undefined) refuseAt(model, 'min_tokens')
+    if (request.stopTokens !== undefined) refuseAt(model, 'stop_token_ids')
     if (request.ignoreEos) refuseAt(model, 'ignore_eos')
     if (request.logprobs !== undefined) refuseAt(model, 'logprobs')
     if (request.promptLogprobs !== undefined) refuseAt(model, 'prompt_logprobs')

@@ -11,6 +11,8 @@ export const vllm: TritonDialect = {
   matches: ({ inputs }) => inputs.has('text_input') && inputs.has('sampling_parameters'),
   tellsFinish: ({ inputs }) => inputs.has('return_finish_reason'),
 
+  extensions: () => ['minTokens', 'stopTokens'],
+
   encode({ request, model, prompt, maxTokens, seed, stop, showSpecialTokens }) {
     const { sampling } = request
     if (request.promptLogprobs !== undefined) refuseAt(model, 'prompt_logprobs')
@@ -28,6 +30,8 @@ export const vllm: TritonDialect = {
       ...(sampling.logitBias.size === 0 ? {} : { logit_bias: Object.fromEntries(sampling.logitBias) }),
       ...(stop.length === 0 ? {} : { stop, include_stop_str_in_output: true }),
       ...(request.ignoreEos ? { ignore_eos: true } : {}),
+      ...(request.minTokens === undefined ? {} : { min_tokens: request.minTokens }),
+      ...(request.stopTokens === undefined ? {} : { stop_token_ids: request.stopTokens }),
       ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
       ...(showSpecialTokens ? { skip_special_tokens: false } : {}),
     }
