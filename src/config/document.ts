@@ -35,7 +35,7 @@ export class ConfigDocument {
     const [broken] = this.#document.errors
     for (const error of broken === undefined ? this.#document.warnings : [broken]) {
       const { line, col } = this.#lines.linePos(error.pos[0])
-      this.problems.push({ path: [], line, column: col, message: error.message })
+      this.problems.push({ path: [], line, column: col, message: hintOf(text, error.pos[0]) ?? error.message })
     }
     if (this.#document.errors.length === 0) this.#interpolate(env)
     // An alias may stand for a tree of aliases: a hundred of them are a file, a million an attack.
@@ -117,6 +117,13 @@ export class ConfigDocument {
     const { line, col } = this.#lines.linePos(node.range?.[0] ?? 0)
     return { line, column: col }
   }
+}
+
+/** Within `{…}` and `[…]` a plain text may not hold braces: the usual slip, and YAML's own words do not tell. */
+function hintOf(text: string, at: number): string | undefined {
+  const variable = /^\$?\{[A-Za-z_][^}]*\}/.exec(text.slice(at))?.[0]
+  if (variable === undefined || (!variable.startsWith('$') && text[at - 1] !== '$')) return undefined
+  return `within { } or [ ] a variable needs quotes: "${variable.startsWith('$') ? '' : '$'}${variable}"`
 }
 
 /** `models[0].endpoints[1].url` */

@@ -57,6 +57,9 @@ models:
       - url: ftp://nope
         weigth: 2
       - engine: embedded
+      - url: http://me:pass@10.0.0.7:8000
+      - url: http://10.0.0.7:8000/v1?key=1
+        apiKey: {file: missing.key}
     fallbacks: [b, a]
     timeouts:
       firstTokenMs: soon
@@ -76,10 +79,17 @@ apiKeys:
     at('3:3 listen.hots:', /no setting/)
     at('7:9 models[0].endpoints[0].url:', /address/)
     at('8:9 models[0].endpoints[0].weigth:', /no setting/)
-    at('12:7 models[0].timeouts.firstTokenMs:', /duration/)
-    at('14:5 models[1].endpoints:', /at least one/)
-    at('17:5 apiKeys[0].hash:', /no hash of a key/)
-    expect(found.length).toBeGreaterThanOrEqual(7)
+    at('10:9 models[0].endpoints[2].url:', /no user or password/)
+    at('11:9 models[0].endpoints[3].url:', /never sent/)
+    at('12:9 models[0].endpoints[3].apiKey:', /missing\.key cannot be read/)
+    at('13:17 models[0].fallbacks[0]:', /no model of this file/)
+    at('13:20 models[0].fallbacks[1]:', /the model itself/)
+    at('15:7 models[0].timeouts.firstTokenMs:', /duration/)
+    at('16:5 models[1].name:', /names two models/)
+    at('17:5 models[1].endpoints:', /at least one/)
+    at('20:5 apiKeys[0].hash:', /no hash of a key/)
+    expect(found.join()).not.toContain('pass@')
+    expect(found.length).toBe(13)
   })
 
   it('checks what only the whole file shows: names, fallbacks, engines without address', () => {
@@ -94,6 +104,7 @@ apiKeys:
   })
 
   it('points at broken YAML', () => {
+    expect(problems('models: [{name: ${NAME}}]')[0]).toBe('1:18 within { } or [ ] a variable needs quotes: "${NAME}"')
     expect(problems('models:\n  - name: "x\n')[0]).toMatch(/^\d+:\d+ /)
     expect(problems('models: []\nmodels: []\n')[0]).toMatch(/^2:1 .*unique/)
   })

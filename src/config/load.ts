@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { z } from 'zod'
 import { TokenmillError } from '../core/index.ts'
+import { findConflicts } from './conflicts.ts'
 import { ConfigDocument, formatPath, type Origin, type Path, type Problem } from './document.ts'
-import { fileSchema, type FileConfig, type SecretConfig } from './schema.ts'
+import { fileSchema, secretSchema, type FileConfig, type SecretConfig } from './schema.ts'
 
 export interface LoadedConfig {
   readonly file: string
@@ -46,12 +47,11 @@ export function parseConfig(
     const found = parsed.error.issues.flatMap((issue) => toProblems(issue, document))
     problems.push(...found.filter(({ line }) => !unset.has(line)))
   }
+  for (const { path: at, message } of findConflicts(document.value)) problems.push(document.problemAt(at, message))
   const secrets = new SecretReader(path.dirname(file), env)
-  if (parsed.success) {
-    for (const { path, reference } of secretsOf(parsed.data)) {
-      const problem = secrets.read(reference)
-      if (problem !== undefined) problems.push(document.problemAt(path, problem))
-    }
+  for (const { path, reference } of parsed.success ? secretsOf(parsed.data) : secretsIn(document.value, [])) {
+    const problem = secrets.read(reference)
+    if (problem !== undefined) problems.push(document.problemAt(path, problem))
   }
   if (problems.length > 0 || !parsed.success) throw configError(file, problems)
   return {
@@ -81,6 +81,21 @@ export function secretsOf(config: FileConfig): { readonly path: Path; readonly r
     })
   })
   return found
+}
+
+const secretPlace = /^listen\.tls\.\w+$|\.endpoints\[\d+\]\.(apiKey|chatTemplate|headers\.[\w-]+|tls\.\w+)$/
+
+/** Those of a file that is wrong elsewhere: what cannot be read is told together with the rest. */
+function secretsIn(value: unknown, at: Path): { readonly path: Path; readonly reference: SecretConfig }[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (secretPlace.test(formatPath(at))) {
+    const { data } = secretSchema.safeParse(value)
+    return data === undefined ? [] : [{ path: at, reference: data }]
+  }
+  const inner: readonly [string | number, unknown][] = Array.isArray(value)
+    ? [...value.entries()]
+    : Object.entries(value)
+  return inner.flatMap(([key, each]) => secretsIn(each, [...at, key]))
 }
 
 /** Reads each secret once, at load. */

@@ -26,7 +26,7 @@ function fieldsOf<const Table extends OptionTable, const Name extends keyof Tabl
 const keysOf = <Table extends OptionTable>(table: Table) => Object.keys(table) as (keyof Table & string)[]
 
 /** A secret: the text itself (best as `${NAME}`), or where it stands. */
-const secret = z
+export const secretSchema = z
   .union([
     z.string().min(1),
     z.strictObject({ env: z.string().min(1).describe('Environment variable that holds it.') }),
@@ -43,9 +43,9 @@ const price = z
   .describe('What tokens cost at this endpoint.')
 
 const endpointTls = z.strictObject({
-  ca: secret.optional().describe("Certificates (PEM) that sign the endpoint's; the system's unless given."),
-  cert: secret.optional().describe('Our certificate (PEM), where the endpoint asks for one.'),
-  key: secret.optional().describe('Its key (PEM).'),
+  ca: secretSchema.optional().describe("Certificates (PEM) that sign the endpoint's; the system's unless given."),
+  cert: secretSchema.optional().describe('Our certificate (PEM), where the endpoint asks for one.'),
+  key: secretSchema.optional().describe('Its key (PEM).'),
   serverName: z.string().min(1).optional().describe("Name in the endpoint's certificate; the URL's host unless given."),
   verify: z.boolean().optional().describe('False accepts any certificate. Default: true.'),
 })
@@ -66,6 +66,13 @@ const endpoint = z
   .strictObject({
     url: z
       .url({ protocol: /^(https?|grpcs?)$/, error: 'must be an address such as http://10.0.0.7:8000' })
+      .refine((url) => URL.parse(url)?.username === '' && URL.parse(url)?.password === '', {
+        error: 'must have no user or password, which are never sent; put a secret into apiKey or headers',
+        abort: true,
+      })
+      .refine((url) => URL.parse(url)?.search === '' && URL.parse(url)?.hash === '', {
+        error: 'must end with its path: what follows ? or # is never sent',
+      })
       .optional()
       .describe('Address of the engine. A trailing /v1 is understood. grpc:// and grpcs:// are Triton.'),
     engine: z.enum(engineKinds).default('auto').describe('What runs there. `auto` asks it; grpc:// is `triton`.'),
@@ -74,14 +81,14 @@ const endpoint = z
       .min(1)
       .optional()
       .describe("The model's name at the endpoint (default: the first that it lists); for `embedded`, the GGUF file."),
-    apiKey: secret.optional(),
-    headers: z.record(z.string().regex(/^[\w-]+$/, 'must be a header name'), secret).default({}),
+    apiKey: secretSchema.optional(),
+    headers: z.record(z.string().regex(/^[\w-]+$/, 'must be a header name'), secretSchema).default({}),
     weight: z.number().gt(0).max(1000).default(1).describe('Share of requests beside its neighbours.'),
     priority: z.boolean().default(false).describe('The engine was started with priority scheduling.'),
     price: price.optional(),
     labels: z.record(z.string(), z.string()).default({}).describe('Free words for metrics and placement.'),
     tls: endpointTls.optional(),
-    chatTemplate: secret
+    chatTemplate: secretSchema
       .optional()
       .describe(
         "Triton takes text: the model's chat template, best {file: tokenizer_config.json}. Without it, no chats.",
@@ -177,9 +184,9 @@ const listen = z.strictObject({
   allowedHosts: z.array(serverOptions.allowedHost.schema).optional().describe(`${serverOptions.allowedHost.help}.`),
   tls: z
     .strictObject({
-      cert: secret.describe('Certificate chain (PEM).'),
-      key: secret.describe('Its key (PEM).'),
-      clientCa: secret
+      cert: secretSchema.describe('Certificate chain (PEM).'),
+      key: secretSchema.describe('Its key (PEM).'),
+      clientCa: secretSchema
         .optional()
         .describe('Certificates (PEM) that sign those of clients; clients must have one then.'),
     })
@@ -205,52 +212,19 @@ const limits = z
   .describe('Every limit, by the name under which errors and flags know it.')
 
 /** The whole file. Each room's options stand in it under their own names. */
-export const fileSchema = z
-  .strictObject({
-    $schema: z.string().optional().describe('For editors.'),
-    listen: listen.default({}),
-    models: z.array(model).min(1, 'must name at least one model'),
-    apiKeys: z.array(apiKey).default([]).describe('Keys that open the server. None: anybody on loopback may call.'),
-    limits: limits.default({}),
-    engine: z
-      .strictObject(fieldsOf(engineOptions, keysOf(engineOptions)))
-      .default({})
-      .describe('For all embedded engines.'),
-  })
-  .superRefine((value, context) => {
-    const seen = new Set<string>()
-    value.models.forEach((entry, at) => {
-      const own = Object.keys(entry.adapters)
-      const places = [[entry.name, ['name']] as const, ...own.map((name) => [name, ['adapters', name]] as const)]
-      for (const [name, place] of places) {
-        const path = ['models', at, ...place]
-        if (seen.has(name)) context.addIssue({ code: 'custom', path, message: `'${name}' names two models` })
-        seen.add(name)
-      }
-      if (own.length > 0 && entry.endpoints.some(({ engine }) => engine !== 'embedded')) {
-        const message = 'have a meaning for embedded engines alone; load them where the endpoint runs'
-        context.addIssue({ code: 'custom', path: ['models', at, 'adapters'], message })
-      }
-    })
-    value.models.forEach((entry, at) => {
-      entry.fallbacks.forEach((fallback, index) => {
-        const path = ['models', at, 'fallbacks', index]
-        if (fallback === entry.name) context.addIssue({ code: 'custom', path, message: 'is the model itself' })
-        else if (!seen.has(fallback)) {
-          context.addIssue({ code: 'custom', path, message: `'${fallback}' is no model of this file` })
-        }
-      })
-    })
-    const names = new Set<string>()
-    value.apiKeys.forEach((key, at) => {
-      if (names.has(key.name)) {
-        context.addIssue({ code: 'custom', path: ['apiKeys', at, 'name'], message: `'${key.name}' names two keys` })
-      }
-      names.add(key.name)
-    })
-  })
+export const fileSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors.'),
+  listen: listen.default({}),
+  models: z.array(model).min(1, 'must name at least one model'),
+  apiKeys: z.array(apiKey).default([]).describe('Keys that open the server. None: anybody on loopback may call.'),
+  limits: limits.default({}),
+  engine: z
+    .strictObject(fieldsOf(engineOptions, keysOf(engineOptions)))
+    .default({})
+    .describe('For all embedded engines.'),
+})
 
 export type FileConfig = z.output<typeof fileSchema>
 export type ModelConfig = FileConfig['models'][number]
 export type EndpointConfig = ModelConfig['endpoints'][number]
-export type SecretConfig = z.output<typeof secret>
+export type SecretConfig = z.output<typeof secretSchema>

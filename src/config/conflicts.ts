@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import type { Path } from './document.ts'
+
+export interface Conflict {
+  readonly path: Path
+  readonly message: string
+}
+
+const words = z.record(z.string(), z.unknown()).catch({})
+
+/** As much of a file as conflicts are about; whatever has another shape is left to the schema. */
+const outline = z
+  .object({
+    models: z
+      .array(
+        z
+          .object({
+            name: z.string().optional().catch(undefined),
+            endpoints: z
+              .array(z.object({ engine: z.string().optional().catch(undefined) }).catch({ engine: undefined }))
+              .catch([]),
+            fallbacks: z.array(z.string().optional().catch(undefined)).catch([]),
+            adapters: words,
+          })
+          .catch({ name: undefined, endpoints: [], fallbacks: [], adapters: {} }),
+      )
+      .catch([]),
+    apiKeys: z.array(z.object({ name: z.string().optional().catch(undefined) }).catch({ name: undefined })).catch([]),
+  })
+  .catch({ models: [], apiKeys: [] })
+
+/**
+ * What only the whole file shows: names that stand twice, fallbacks that do not exist, adapters without an embedded
+ * engine. Takes any value, so that these are told together with whatever else is wrong.
+ */
+export function findConflicts(value: unknown): readonly Conflict[] {
+  const { models, apiKeys } = outline.parse(value)
+  const found: Conflict[] = []
+  const seen = new Set<string>()
+  models.forEach(({ name, adapters, endpoints }, at) => {
+    const own = Object.keys(adapters)
+    const places = [[name, ['name']] as const, ...own.map((adapter) => [adapter, ['adapters', adapter]] as const)]
+    for (const [each, place] of places) {
+      if (each === undefined) continue
+      if (seen.has(each)) found.push({ path: ['models', at, ...place], message: `'${each}' names two models` })
+      seen.add(each)
+    }
+    if (own.length > 0 && endpoints.some(({ engine }) => engine !== 'embedded')) {
+      const message = 'have a meaning for embedded engines alone; load them where the endpoint runs'
+      found.push({ path: ['models', at, 'adapters'], message })
+    }
+  })
+  models.forEach(({ name, fallbacks }, at) => {
+    fallbacks.forEach((fallback, index) => {
+      const path = ['models', at, 'fallbacks', index]
+      if (fallback === undefined) return
+      if (fallback === name) found.push({ path, message: 'is the model itself' })
+      else if (!seen.has(fallback)) found.push({ path, message: `'${fallback}' is no model of this file` })
+    })
+  })
+  const names = new Set<string>()
+  apiKeys.forEach(({ name }, at) => {
+    if (name === undefined) return
+    if (names.has(name)) found.push({ path: ['apiKeys', at, 'name'], message: `'${name}' names two keys` })
+    names.add(name)
+  })
+  return found
+}
