@@ -39,12 +39,12 @@ export function findConflicts(value: unknown): readonly Conflict[] {
   const seen = new Set<string>()
   models.forEach(({ name, adapters, endpoints }, at) => {
     const own = Object.keys(adapters)
-    const places = [[name, ['name']] as const, ...own.map((adapter) => [adapter, ['adapters', adapter]] as const)]
-    for (const [each, place] of places) {
-      if (each === undefined) continue
+    const take = (each: string, ...place: Path): void => {
       if (seen.has(each)) found.push({ path: ['models', at, ...place], message: `'${each}' names two models` })
       seen.add(each)
     }
+    if (name !== undefined) take(name, 'name')
+    for (const adapter of own) take(adapter, 'adapters', adapter)
     if (own.length > 0 && endpoints.some(({ engine }) => engine !== 'embedded')) {
       const message = 'have a meaning for embedded engines alone; load them where the endpoint runs'
       found.push({ path: ['models', at, 'adapters'], message })

@@ -89,7 +89,7 @@ apiKeys:
     at('17:5 models[1].endpoints:', /at least one/)
     at('20:5 apiKeys[0].hash:', /no hash of a key/)
     expect(found.join()).not.toContain('pass@')
-    expect(found.length).toBe(13)
+    expect(found.length).toBe(14)
   })
 
   it('checks what only the whole file shows: names, fallbacks, engines without address', () => {

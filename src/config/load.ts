@@ -92,10 +92,8 @@ function secretsIn(value: unknown, at: Path): { readonly path: Path; readonly re
     const { data } = secretSchema.safeParse(value)
     return data === undefined ? [] : [{ path: at, reference: data }]
   }
-  const inner: readonly [string | number, unknown][] = Array.isArray(value)
-    ? [...value.entries()]
-    : Object.entries(value)
-  return inner.flatMap(([key, each]) => secretsIn(each, [...at, key]))
+  if (Array.isArray(value)) return value.flatMap((each, index) => secretsIn(each, [...at, index]))
+  return Object.entries(value).flatMap(([key, each]) => secretsIn(each, [...at, key]))
 }
 
 /** Reads each secret once, at load. */

@@ -180,6 +180,13 @@ describe('FleetEngine.generate()', () => {
     expect(asked).not.toContain(-1)
   })
 
+  it('throws the death on where nobody is left to go on', async () => {
+    await expect(collect(open([new CountingEngine('a', 3)]).generate(request, never))).rejects.toMatchObject({
+      code: 'engine_failed',
+      message: 'The engine died.',
+    })
+  })
+
   it('throws the death on where the answer is no plain text, or is longer than is kept', async () => {
     const engines = () => [new CountingEngine('a', 3), new CountingEngine('b', -1)]
     await expect(collect(open(engines()).generate({ ...request, logprobs: 1 }, never))).rejects.toMatchObject({

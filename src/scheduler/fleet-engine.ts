@@ -105,7 +105,7 @@ export class FleetEngine implements Engine {
     yield* this.#generate(
       request,
       new Continuation(request, this.#limits().maxContinuationBytes),
-      new Set(),
+      new Map(),
       signal,
       trace,
     )
@@ -125,13 +125,14 @@ export class FleetEngine implements Engine {
     continuation.said(said.text, said.tokens)
     const rest = continuation.rest(said.error)
     if (rest === undefined) throw said.error
-    yield* this.#generate(rest, continuation, new Set([said.replica]), signal, trace)
+    yield* this.#generate(rest, continuation, new Map([[said.replica, said.error]]), signal, trace)
   }
 
   async *#generate(
     first: GenerationRequest,
     continuation: Continuation,
-    dead: Set<Replica>,
+    /** Who has died of what while saying this answer, in that order. */
+    dead: Map<Replica, TokenmillError>,
     signal: AbortSignal,
     trace: GenerationTrace | undefined,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
@@ -165,9 +166,12 @@ export class FleetEngine implements Engine {
         return
       } catch (thrown) {
         const error = toTokenmillError(thrown)
+        // Nobody was there to go on: what ended the answer is the death, not the lack of another.
+        const death = [...dead.values()].at(-1)
+        if (placed === undefined && death !== undefined && !signal.aborted) throw death
         const rest = dead.size < maxContinuations && placed !== undefined ? continuation.rest(error) : undefined
         if (rest === undefined || placed === undefined || signal.aborted) throw error
-        dead.add(placed.replica)
+        dead.set(placed.replica, error)
         request = rest
       }
     }
@@ -203,13 +207,14 @@ export class FleetEngine implements Engine {
   #run(
     request: GenerationRequest,
     signal: AbortSignal,
-    exclude: ReadonlySet<Replica>,
+    dead: ReadonlyMap<Replica, unknown>,
     run: (attempt: Attempt) => Promise<void>,
   ): Promise<void> {
     const operation = request.input.kind === 'chat' ? 'chat' : 'completion'
     const needs = extensionsOf(request)
     const capable = (engine: Engine): boolean =>
       supports(engine, operation) && needs.every((need) => engine.extensions?.has(need) === true)
+    const exclude = new Set(dead.keys())
     return this.fleet.dispatch({ model: this.#model, affinityKey: request.affinityKey, capable, exclude }, signal, run)
   }
 

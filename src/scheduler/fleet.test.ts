@@ -209,6 +209,16 @@ describe('Fleet.dispatch()', () => {
     expect(await outcome(fleet.dispatch(request(), never, run))).toMatchObject({ code: 'rate_limited' })
   })
 
+  it('does not name an endpoint twice that its error names', async () => {
+    const { fleet } = build({ m: ['http://a:1', 'http://b:1'] })
+    const run = ({ replica }: Attempt): never => {
+      throw new TokenmillError('upstream_failed', `The endpoint ${replica.id} refuses connections.`)
+    }
+    expect(await outcome(fleet.dispatch(request(), never, run))).toMatchObject({
+      message: expect.stringMatching(/now\. The endpoint \S+ refuses connections\.; The endpoint/) as string,
+    })
+  })
+
   it('says 503, not 429, when all endpoints are down, with what each of them said', async () => {
     const { fleet, engines } = build({ m: ['a', 'b'] })
     const { run } = script({ a: fail('upstream_failed'), b: fail('upstream_failed') })

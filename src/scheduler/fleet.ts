@@ -244,6 +244,11 @@ const mendable: ReadonlySet<ErrorCode> = new Set([
   'queue_full',
 ])
 
+/** Most errors name their endpoint already. */
+function named(id: string, reason: string): string {
+  return reason.startsWith(`${id} `) || reason.includes(`endpoint ${id} `) ? reason : `${id}: ${reason}`
+}
+
 function isMendable(code: ErrorCode): boolean {
   return mendable.has(code)
 }
@@ -308,14 +313,14 @@ class Trial {
     const again = states.flatMap(({ absence }) => absence?.againInMs ?? [])
     const retryAfterMs = Math.min(60_000, Math.max(1, Math.ceil(again.length === 0 ? 1_000 : Math.min(...again))))
     const saturated = states.length > 0 && states.every(({ absence }) => absence?.kind === 'saturated')
-    const list = states.map(
-      ({ replica, absence, error }) => `${replica.id}: ${error?.message ?? absence?.reason ?? 'failed'}`,
+    const list = states.map(({ replica, absence, error }) =>
+      named(replica.id, error?.message ?? absence?.reason ?? 'failed'),
     )
     if (saturated) {
-      const message = `All endpoints of the model '${asked.name}' are at their limits. ${list.join(' ')}`
+      const message = `All endpoints of the model '${asked.name}' are at their limits. ${list.join('; ')}`.trimEnd()
       return new TokenmillError('rate_limited', message, { retryAfterMs }, last)
     }
-    const message = `No endpoint of the model '${asked.name}' can serve now. ${list.join('; ')}`
+    const message = `No endpoint of the model '${asked.name}' can serve now. ${list.join('; ')}`.trimEnd()
     return new TokenmillError('unavailable', message, { retryAfterMs }, last)
   }
 }
