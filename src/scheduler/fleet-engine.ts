@@ -47,7 +47,7 @@ export class FleetEngine implements Engine {
   get extensions(): ReadonlySet<RequestExtension> {
     const replicas = this.#replicas()
     if (replicas.some(({ engine }) => engine.status().state !== 'ready')) return allExtensions
-    return new Set(replicas.flatMap(({ engine }) => [...(engine.extensions ?? [])]))
+    return new Set([...allExtensions].filter((each) => replicas.some(({ engine }) => engine.extensions?.has(each))))
   }
 
   models(): readonly EngineModel[] {
