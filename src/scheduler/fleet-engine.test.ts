@@ -33,6 +33,7 @@ class CountingEngine implements Engine {
   readonly diesAt: number
   readonly asked: GenerationRequest[] = []
   left = 0
+  continues = true
 
   constructor(name: string, diesAt: number) {
     this.endpoint = name
@@ -55,6 +56,7 @@ class CountingEngine implements Engine {
     this.asked.push(request)
     const prompt = request.input.kind === 'text' ? request.input.text : ''
     const said = (prompt.match(/w\d /g) ?? []).length
+    if (said > 0 && !this.continues) throw new TokenmillError('unsupported', 'It cannot continue a text.')
     let completionTokens = 0
     try {
       yield { type: 'prefilled', promptTokens: 3 + said, cachedTokens: 0 }
@@ -178,6 +180,17 @@ describe('FleetEngine.generate()', () => {
     // Five are left of eight after three words; of two, none.
     expect(asked.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual(expect.arrayContaining([8, 5]))
     expect(asked).not.toContain(-1)
+  })
+
+  it('passes over replicas that cannot continue a text, and throws the death on where all are such', async () => {
+    const [provider, able] = [new CountingEngine('b', -1), new CountingEngine('c', -1)]
+    provider.continues = false
+    const events = await collect(open([new CountingEngine('a', 3), provider, able]).generate(request, never))
+    expect(textOf(events)).toBe(counted)
+    expect([provider.asked.length, able.asked.length]).toEqual([1, 1])
+    await expect(collect(open([new CountingEngine('a', 3), provider]).generate(request, never))).rejects.toMatchObject({
+      code: 'engine_failed',
+    })
   })
 
   it('throws the death on where nobody is left to go on', async () => {

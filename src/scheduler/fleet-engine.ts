@@ -169,6 +169,11 @@ export class FleetEngine implements Engine {
         // Nobody was there to go on: what ended the answer is the death, not the lack of another.
         const death = [...dead.values()].at(-1)
         if (placed === undefined && death !== undefined && !signal.aborted) throw death
+        // Its kind of engine cannot continue a text: another's may.
+        if (placed !== undefined && death !== undefined && error.code === 'unsupported') {
+          dead.set(placed.replica, death)
+          continue
+        }
         const rest = dead.size < maxContinuations && placed !== undefined ? continuation.rest(error) : undefined
         if (rest === undefined || placed === undefined || signal.aborted) throw error
         dead.set(placed.replica, error)
