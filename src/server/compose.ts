@@ -9,6 +9,7 @@ import { createLogger, FleetMetrics, logRecord, Metrics, type LogTarget } from '
 import type { telemetryOptions } from '../telemetry/options.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import { createApp, type ServerTls } from './app.ts'
+import { AttemptLog } from './attempt-log.ts'
 import { registerDataPlane } from './data-plane.ts'
 import { FleetModels } from './fleet-models.ts'
 import { Guard, isLoopback } from './guard.ts'
@@ -87,11 +88,15 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     })
     return names.map((served) => ({ ...served, engine, admission }))
   })
+  const attemptLog = new AttemptLog(logger, clock)
   const fleet =
     parts.config === undefined
       ? undefined
       : new FleetModels(parts.config, clock, Math.random, {
-          attemptEnded: ({ route, engine }, error) => fleetMetrics.attemptEnded(route.name, engine.endpoint, error),
+          attemptEnded(attempt, error, committed) {
+            fleetMetrics.attemptEnded(attempt.route.name, attempt.engine.endpoint, error)
+            attemptLog.ended(attempt, error, committed)
+          },
           endpointChanged(endpoint, state, error) {
             if (error === undefined) logger.info({ endpoint, state }, 'endpoint is well')
             else logger.warn({ endpoint, state }, error.message)

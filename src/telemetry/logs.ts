@@ -30,7 +30,7 @@ export function logRecord(logger: Logger, record: UsageRecord): void {
   // At a level that is off not even the line's fields are gathered.
   if (!logger.isLevelEnabled(level)) return
   const round = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms * 10) / 10)
-  const { ttftMs, tpotMs, stallMs, durationMs, admittedAfterMs, receivedAtMs: _, tokensEstimated: __, ...rest } = record
+  const { ttftMs, tpotMs, stallMs, durationMs, admittedAfterMs, receivedAtMs: _, tokensEstimated, ...rest } = record
   const times = {
     admittedAfterMs: round(admittedAfterMs),
     ttftMs: round(ttftMs),
@@ -38,7 +38,7 @@ export function logRecord(logger: Logger, record: UsageRecord): void {
     stallMs: round(stallMs),
     durationMs: round(durationMs),
   }
-  logger[level]({ ...rest, ...times }, 'request')
+  logger[level]({ ...rest, ...(tokensEstimated ? { tokensEstimated } : {}), ...times }, 'request')
 }
 
 /** `10:02:03 info request operation="POST /v1/…" model="nano" …` */
