@@ -16,9 +16,7 @@ const outline = z
         z
           .object({
             name: z.string().optional().catch(undefined),
-            endpoints: z
-              .array(z.object({ engine: z.string().optional().catch(undefined) }).catch({ engine: undefined }))
-              .catch([]),
+            endpoints: z.array(words).catch([]),
             fallbacks: z.array(z.string().optional().catch(undefined)).catch([]),
             adapters: words,
           })
@@ -30,7 +28,7 @@ const outline = z
   .catch({ models: [], apiKeys: [] })
 
 /**
- * What only the whole file shows: names that stand twice, fallbacks that do not exist, adapters without an embedded
+ * What only the whole file shows: names and endpoints that stand twice, fallbacks that do not exist, adapters without an embedded
  * engine. Takes any value, so that these are told together with whatever else is wrong.
  */
 export function findConflicts(value: unknown): readonly Conflict[] {
@@ -45,12 +43,21 @@ export function findConflicts(value: unknown): readonly Conflict[] {
     }
     if (name !== undefined) take(name, 'name')
     for (const adapter of own) take(adapter, 'adapters', adapter)
-    if (own.length > 0 && endpoints.some(({ engine }) => engine !== 'embedded')) {
+    if (own.length > 0 && endpoints.some((endpoint) => endpoint['engine'] !== 'embedded')) {
       const message = 'have a meaning for embedded engines alone; load them where the endpoint runs'
       found.push({ path: ['models', at, 'adapters'], message })
     }
   })
-  models.forEach(({ name, fallbacks }, at) => {
+  models.forEach(({ name, fallbacks, endpoints }, at) => {
+    const places = new Map<string, number>()
+    endpoints.forEach((endpoint, index) => {
+      const same = identityOf(endpoint)
+      const first = same === undefined ? undefined : places.get(same)
+      if (first !== undefined) {
+        const message = `is the same as endpoints[${first}]; for a greater share set its weight`
+        found.push({ path: ['models', at, 'endpoints', index], message })
+      } else if (same !== undefined) places.set(same, index)
+    })
     fallbacks.forEach((fallback, index) => {
       const path = ['models', at, 'fallbacks', index]
       if (fallback === undefined) return
@@ -65,4 +72,13 @@ export function findConflicts(value: unknown): readonly Conflict[] {
     names.add(name)
   })
   return found
+}
+
+/** Equal for endpoints that are one replica to the fleet. Other keys or models at one address are others. */
+function identityOf(endpoint: Readonly<Record<string, unknown>>): string | undefined {
+  const { url } = endpoint
+  if (typeof url !== 'string') return undefined
+  const told = Object.entries({ ...endpoint, url: url.replace(/\/+$/, '').replace(/\/v1$/, '') })
+  const settings = told.filter(([key]) => key !== 'weight' && key !== 'labels' && key !== 'price')
+  return JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -103,6 +103,20 @@ apiKeys:
     )
   })
 
+  it('refuses an endpoint that stands twice, and takes other keys or models at one address', () => {
+    const twice = (second: string) => `models:
+  - name: chat
+    endpoints:
+      - {url: http://a:1, engine: vllm}
+      - {${second}}
+`
+    expect(problems(twice('engine: vllm, url: http://a:1/v1/, weight: 2'))).toEqual([
+      '5:9 models[0].endpoints[1]: is the same as endpoints[0]; for a greater share set its weight',
+    ])
+    expect(parse(twice('engine: vllm, url: http://a:1, apiKey: other')).value.models).toHaveLength(1)
+    expect(parse(twice('engine: vllm, url: http://a:1, model: lora')).value.models).toHaveLength(1)
+  })
+
   it('points at broken YAML', () => {
     expect(problems('models: [{name: ${NAME}}]')[0]).toBe('1:18 within { } or [ ] a variable needs quotes: "${NAME}"')
     expect(problems('models:\n  - name: "x\n')[0]).toMatch(/^\d+:\d+ /)
