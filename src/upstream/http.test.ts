@@ -110,6 +110,17 @@ describe('EndpointHttp', () => {
     expect((await failure(open(url).stream(post, gather(), never))).code).toBe('upstream_failed')
   })
 
+  it('asks for answers as they are, and fails one that comes compressed all the same', async () => {
+    const url = await serve((request, response) => {
+      expect(request.headers['accept-encoding']).toBe('identity')
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end('\u001F\u008B')
+    })
+    const sink = gather()
+    const error = await failure(open(url).stream({ method: 'POST', path: '/v1/x', body: '{}' }, sink, never))
+    expect(error).toMatchObject({ code: 'upstream_failed', message: expect.stringContaining("'gzip'") as string })
+    expect(sink.began).toBe(false)
+  })
+
   it('fails a redirect instead of contacting a host that nobody configured', async () => {
     const url = await serve((_request, response) => response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end())
     expect(await failure(open(url).stream(post, gather(), never))).toMatchObject({ details: { upstreamStatus: 307 } })

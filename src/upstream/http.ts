@@ -40,6 +40,8 @@ export class EndpointHttp {
     this.#prefix = prefix
     this.name = `${origin}${prefix}`
     this.#headers = {
+      // Without it a server may choose any coding; answers are read as they come.
+      'accept-encoding': 'identity',
       ...(settings.apiKey === undefined ? {} : { authorization: `Bearer ${settings.apiKey}` }),
       ...lowerCaseNames(settings.headers),
     }
@@ -186,6 +188,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     if (status >= 300) {
       this.#failure = { status, retryAfterMs: readRetryAfterMs(headers, Date.now()), body: [], bytes: 0 }
+      return
+    }
+    const coding = headers['content-encoding']
+    if (coding !== undefined && coding !== 'identity') {
+      this.#guard(() => {
+        const message = `The endpoint ${this.#name} answered in the coding '${String(coding)}', which was not asked for. Turn compression off there.`
+        throw new TokenmillError('upstream_failed', message)
+      })
       return
     }
     const allowed: Record<string, string> = {}
