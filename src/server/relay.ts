@@ -185,7 +185,7 @@ class Relay {
     const usage = tap.usage ?? {
       promptTokens: estimateTokens(scan.bytes.length),
       cachedTokens: undefined,
-      completionTokens: tap.hasChoices ? estimateTokens(this.rest.length) : 0,
+      completionTokens: tap.saidBytes === 0 ? 0 : estimateTokens(tap.saidBytes),
       reasoningTokens: undefined,
       estimated: true,
     }

@@ -29,6 +29,17 @@ describe('AnswerTap', () => {
     expect(tap.usage).toEqual({ promptTokens: 2, completionTokens: 3, cachedTokens: undefined, reasoningTokens: 1 })
   })
 
+  it('counts what was said where no usage tells it: texts, thinking once, tool calls, and nothing around them', () => {
+    const call = { id: 'call-1', type: 'function', function: { name: 'add', arguments: '{"a":1}' } }
+    const message = { role: 'assistant', content: 'é!', reasoning: 'hm', reasoning_content: 'hm', tool_calls: [call] }
+    const logprobs = { content: [{ token: 'x', logprob: -1 }] }
+    const said = { model: 'm', choices: [{ index: 0, message, logprobs, finish_reason: 'stop' }, { text: 'four' }] }
+    expect(run(JSON.stringify(said)).tap.saidBytes).toBe(3 + 2 + 3 + 7 + 4)
+    expect(run(JSON.stringify(answer)).tap.saidBytes).toBe(0)
+    const deep = `{"choices":[${'['.repeat(4000)}${']'.repeat(4000)}]}`
+    expect(run(deep, 10_000).tap.saidBytes).toBe(0)
+  })
+
   it('never takes a truncated answer for a success, wherever it was cut', () => {
     const text = JSON.stringify(answer)
     for (let length = 0; length < text.length; length += 1) {

@@ -21,8 +21,8 @@ const answerKeyBytes = toKeyBytes(answerKeys)
  */
 export class AnswerTap {
   usage: TokenUsage | undefined
-  /** It has choices: tokens were generated for it. */
-  hasChoices = false
+  /** What was generated, in bytes, where the answer has choices and no usage tells their tokens. */
+  saidBytes = 0
   readonly #options: AnswerTapOptions
   #pieces: Uint8Array[] = []
   #bytes = 0
@@ -69,12 +69,28 @@ export class AnswerTap {
     if (error >= 0 && bytes[error] !== 0x6e)
       throw upstreamError(this.#options.endpoint, 500, bytes.toString(), undefined)
     if (usage >= 0) this.usage = readUsage(parse(bytes.subarray(usage, usageEnd)))
-    this.hasChoices = choices >= 0
+    if (this.usage === undefined && choices >= 0) this.saidBytes = bytesSaid(parse(bytes.subarray(choices, choicesEnd)))
     const edits: Edit[] = []
     if (choices >= 0) new ChoiceScanner().scan(bytes, choices, choicesEnd, edits)
     if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(this.#options.model) })
     return splice(bytes, edits)
   }
+}
+
+const saidKeys = new Set(['content', 'text', 'reasoning', 'reasoning_content', 'name', 'arguments', 'refusal'])
+
+/** Arguments of a tool call stand five levels deep, and nothing that was said stands deeper. */
+const maxSaidDepth = 8
+
+/** Bytes of the texts that a model generated, wherever they stand in the choices; both names of thinking are one. */
+function bytesSaid(value: unknown, depth = 0): number {
+  if (typeof value !== 'object' || value === null || depth > maxSaidDepth) return 0
+  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + bytesSaid(each, depth + 1), 0)
+  return Object.entries(value).reduce((sum, [key, each]) => {
+    if (key === 'logprobs' || (key === 'reasoning_content' && 'reasoning' in value)) return sum
+    if (typeof each === 'string') return saidKeys.has(key) ? sum + Buffer.byteLength(each) : sum
+    return sum + bytesSaid(each, depth + 1)
+  }, 0)
 }
 
 function isCompleteJson(bytes: Buffer): boolean {
