@@ -169,20 +169,27 @@ function decideCells(spec: LoadSpec, facts: ModelFacts): number {
 /** First steps touch weights and build graphs: the first request should not pay for that, and the step model learns. */
 function warmUp(backend: LlamaBackend, model: StepModel): void {
   for (const tokens of [16, 1, 16, 1]) {
-    for (let at = 0; at < tokens; at += 1) {
-      backend.batch.token[at] = 0
-      backend.batch.position[at] = at
-      backend.batch.stream[at] = 0
-      backend.batch.output[at] = at === tokens - 1 ? 1 : 0
-    }
-    backend.batch.count = tokens
-    const beganAtMs = systemClock.now()
-    backend.decode(tokens === 1)
-    if (tokens === 1) model.observe(1, 0, systemClock.now() - beganAtMs)
-    else model.observe(0, tokens, systemClock.now() - beganAtMs)
-    backend.clear(0)
+    const ms = timePass(backend, tokens, 1)
+    if (tokens === 1) model.observe(1, 0, ms)
+    else model.observe(0, tokens, ms)
   }
-  backend.learnPadding()
+  backend.learnPadding((rows) => timePass(backend, rows, rows))
+}
+
+/** Computes a prompt of so many tokens, with the logits of its last ones, in the first stream, and forgets it. Returns milliseconds. */
+function timePass(backend: LlamaBackend, tokens: number, outputs: number): number {
+  for (let at = 0; at < tokens; at += 1) {
+    backend.batch.token[at] = 0
+    backend.batch.position[at] = at
+    backend.batch.stream[at] = 0
+    backend.batch.output[at] = at >= tokens - outputs ? 1 : 0
+  }
+  backend.batch.count = tokens
+  const beganAtMs = systemClock.now()
+  backend.decode(tokens === 1)
+  const ms = systemClock.now() - beganAtMs
+  backend.clear(0)
+  return ms
 }
 
 function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild {

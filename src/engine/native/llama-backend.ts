@@ -92,8 +92,8 @@ export class LlamaBackend implements Backend {
     this.#useThreads(singles ? this.#governor.threads : this.#governor.settledThreads)
     const beganAtMs = systemClock.now()
     const padding = this.#paddingOf(singles)
-    const isPadded = padding !== noPadding
-    if (!((isPadded && this.#compute(padding, singles)) || this.#compute(noPadding, singles))) return 'full'
+    const computed = this.#compute(padding, singles) || (padding !== noPadding && this.#compute(noPadding, singles))
+    if (!computed) return 'full'
     const nowMs = systemClock.now()
     if (singles) this.#governor.observe(this.batch.count, nowMs - beganAtMs, nowMs, this.#lastWasSingles)
     this.#lastWasSingles = singles
@@ -101,33 +101,17 @@ export class LlamaBackend implements Backend {
   }
 
   /**
-   * Finds out whether passes should be padded (row-padding.ts): whether four rows take less time than three. Computes a few
-   * in the first stream, which must be empty, and is so afterwards.
+   * Finds out whether passes should be padded (row-padding.ts): whether four rows take less time than three. `timePass`
+   * computes so many rows of one stream, with all their logits, and returns the milliseconds that it took.
    */
-  learnPadding(): void {
+  learnPadding(timePass: (rows: number) => number): void {
     // Of these memories the last tokens cannot be cut off again, or older ones have made room for them.
     if (this.shape.reuse !== 'any' || this.#model.facts.slidingWindow > 0) return
     if (this.#spec.rowPadding !== 'auto') {
       this.#pads = this.#spec.rowPadding === 'on'
       return
     }
-    const fastestMs = (rows: number) => {
-      const times = Array.from({ length: 3 }, () => {
-        this.batch.count = rows
-        for (let at = 0; at < rows; at += 1) {
-          this.batch.token[at] = 0
-          this.batch.position[at] = at
-          this.batch.stream[at] = 0
-          this.batch.output[at] = 1
-        }
-        const beganAtMs = systemClock.now()
-        this.#compute(noPadding, false)
-        const ms = systemClock.now() - beganAtMs
-        this.clear(0)
-        return ms
-      })
-      return Math.min(...times)
-    }
+    const fastestMs = (rows: number) => Math.min(...Array.from({ length: 3 }, () => timePass(rows)))
     this.#pads = fastestMs(rowsAtOnce - 1) > clearly * fastestMs(rowsAtOnce)
   }
 
