@@ -1,11 +1,6 @@
 import { z } from 'zod'
 import { defineOptions, type OptionValues } from '../core/index.ts'
-
-/** A path, or a hub's reference, which has colons of its own; behind the last one maybe a factor. */
-function parseAdapter(text: string): { readonly path: string; readonly scale: number } {
-  const [, path = text, scale] = /^(.+?)(?::(-?\d+(?:\.\d+)?))?$/.exec(text) ?? []
-  return { path, scale: Number(scale ?? 1) }
-}
+import { parseAdapterFile } from '../server/options.ts'
 
 /** Settings of the commands that speak with a model in the terminal. */
 export const localModelOptions = defineOptions({
@@ -16,7 +11,7 @@ export const localModelOptions = defineOptions({
     help: 'GGUF file, or hf:owner/repository (default: the bundled nano model)',
   },
   lora: {
-    schema: z.string().min(1).transform(parseAdapter).optional(),
+    schema: z.string().min(1).transform(parseAdapterFile).optional(),
     value: '<path[:scale]>',
     help: 'LoRA adapter (GGUF) of the model to answer with',
   },

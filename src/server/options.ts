@@ -12,14 +12,18 @@ const origin = z
   .string()
   .refine((text) => text === '*' || URL.canParse(text), 'must be an origin, such as https://app.example')
 
-/** `name=path` or `name=path:scale`; the path may be a hub's reference, which has colons of its own. */
+/** `path` or `path:scale`; the path may be a hub's reference, which has colons of its own. */
+export function parseAdapterFile(text: string): { readonly path: string; readonly scale: number } {
+  const [, path = text, scale] = /^(.+?)(?::(-?\d+(?:\.\d+)?))?$/.exec(text) ?? []
+  return { path, scale: Number(scale ?? 1) }
+}
+
 const adapter = z
   .string()
   .regex(/^[^=]+=.+$/, 'must be name=path, or name=path:scale')
   .transform((text) => {
     const at = text.indexOf('=')
-    const [, path = '', scale] = /^(.+?)(?::(-?\d+(?:\.\d+)?))?$/.exec(text.slice(at + 1)) ?? []
-    return { name: text.slice(0, at), path, scale: Number(scale ?? 1) }
+    return { name: text.slice(0, at), ...parseAdapterFile(text.slice(at + 1)) }
   })
 
 /** Which models the server offers, and under what names. */
