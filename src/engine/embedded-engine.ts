@@ -1,17 +1,17 @@
 import { randomInt } from 'node:crypto'
 import { limitError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
-import type {
-  EmbeddingRequest,
-  EmbeddingResult,
-  Engine,
-  EngineModel,
-  EngineStatus,
-  GenerationEvent,
-  GenerationRequest,
-  RequestExtension,
-  RerankRequest,
-  RerankResult,
-  TokenizeInput,
+import {
+  allExtensions,
+  type EmbeddingRequest,
+  type EmbeddingResult,
+  type Engine,
+  type EngineModel,
+  type EngineStatus,
+  type GenerationEvent,
+  type GenerationRequest,
+  type RerankRequest,
+  type RerankResult,
+  type TokenizeInput,
 } from '../inference/index.ts'
 import {
   checkLoraAdapter,
@@ -47,7 +47,7 @@ import { SilenceWatch } from './silence-watch.ts'
  */
 export class EmbeddedEngine implements Engine {
   readonly endpoint: string
-  readonly extensions = new Set<RequestExtension>(['minTokens', 'stopTokens'])
+  readonly extensions = allExtensions
   readonly #config: EmbeddedEngineConfig
   readonly #clock: Clock
   readonly #process: EngineProcess

@@ -1,3 +1,4 @@
+import type { RequestExtension } from './extensions.ts'
 import type { GenerationEvent } from './event.ts'
 import type { RelayOperation, RelayRequest, RelaySink } from './relay.ts'
 import type { ChatInput, EmbeddingRequest, GenerationRequest, RerankRequest } from './request.ts'
@@ -41,8 +42,6 @@ export interface Engine {
   /** Ends everything that runs (as `cancelled`) and frees all resources. Idempotent. */
   close(): Promise<void>
 }
-
-export type RequestExtension = 'minTokens' | 'stopTokens'
 
 /** Told of what a generation meets on its way. */
 export interface GenerationTrace {

@@ -4,7 +4,6 @@ export type {
   EngineModel,
   EngineStatus,
   GenerationTrace,
-  RequestExtension,
   RerankResult,
   TokenizeInput,
 } from './engine.ts'
@@ -20,6 +19,7 @@ export type {
   ToolCallEvent,
   UsageEvent,
 } from './event.ts'
+export { allExtensions, extensionNames, extensionsOf, type RequestExtension } from './extensions.ts'
 export { outcomeOf, type FinishReason, type Outcome } from './outcome.ts'
 export type { RelayFlow, RelayHead, RelayOperation, RelayRequest, RelaySink } from './relay.ts'
 export type {

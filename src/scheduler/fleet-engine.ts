@@ -1,18 +1,20 @@
 import { TokenmillError, toTokenmillError } from '../core/index.ts'
-import type {
-  EmbeddingRequest,
-  EmbeddingResult,
-  Engine,
-  EngineModel,
-  EngineStatus,
-  GenerationEvent,
-  GenerationRequest,
-  GenerationTrace,
-  RelayOperation,
-  RequestExtension,
-  RerankRequest,
-  RerankResult,
-  TokenizeInput,
+import {
+  allExtensions,
+  extensionsOf,
+  type EmbeddingRequest,
+  type EmbeddingResult,
+  type Engine,
+  type EngineModel,
+  type EngineStatus,
+  type GenerationEvent,
+  type GenerationRequest,
+  type GenerationTrace,
+  type RelayOperation,
+  type RequestExtension,
+  type RerankRequest,
+  type RerankResult,
+  type TokenizeInput,
 } from '../inference/index.ts'
 import { Continuation } from './continuation.ts'
 import { EventPipe } from './event-pipe.ts'
@@ -256,12 +258,6 @@ export function supports(engine: Engine, operation: RelayOperation): boolean {
     case 'detokenize':
       return engine.detokenize !== undefined
   }
-}
-
-const allExtensions: ReadonlySet<RequestExtension> = new Set<RequestExtension>(['minTokens', 'stopTokens'])
-
-function extensionsOf(request: GenerationRequest): readonly RequestExtension[] {
-  return [...allExtensions].filter((field) => request[field] !== undefined)
 }
 
 /** The name under which an engine knows the route's model: the same where it lists that, else its first. */

@@ -1,5 +1,12 @@
 import { createId, TokenmillError } from '../core/index.ts'
-import type { Engine, GenerationEvent, GenerationRequest, GenerationTrace } from '../inference/index.ts'
+import {
+  extensionNames,
+  extensionsOf,
+  type Engine,
+  type GenerationEvent,
+  type GenerationRequest,
+  type GenerationTrace,
+} from '../inference/index.ts'
 import { toFinishReason, type GenerationCall, type GenerationEncoder } from '../protocol/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
@@ -128,11 +135,9 @@ async function generateOne(
 
 /** Refuses what the engine would leave out silently. */
 function requireExtensions({ drafts }: GenerationCall, { extensions, endpoint }: Engine): void {
-  for (const [field, param] of [
-    ['minTokens', 'min_tokens'],
-    ['stopTokens', 'stop_token_ids'],
-  ] as const) {
-    if (extensions?.has(field) || drafts.every((draft) => draft[field] === undefined)) continue
+  for (const field of drafts.flatMap(extensionsOf)) {
+    if (extensions?.has(field)) continue
+    const param = extensionNames[field]
     const text = `${param} is not supported by ${endpoint}. Leave it out, or ask a model whose engine knows it: vLLM, SGLang, trtllm-serve, Tokenmill's own.`
     throw new TokenmillError('unsupported', text, { param })
   }

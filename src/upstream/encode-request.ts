@@ -1,4 +1,11 @@
-import type { ChatInput, ChatMessage, GenerationRequest, RelayOperation } from '../inference/index.ts'
+import {
+  extensionNames,
+  extensionsOf,
+  type ChatInput,
+  type ChatMessage,
+  type GenerationRequest,
+  type RelayOperation,
+} from '../inference/index.ts'
 import type { Dialect } from './dialect.ts'
 import { TokenmillError } from '../core/index.ts'
 import { refuse } from './dialects/extras.ts'
@@ -59,13 +66,10 @@ function sampling(request: GenerationRequest): Record<string, unknown> {
 }
 
 /** Checked once more here: a fallback's engine may know less than those of the model that was asked for. */
-function extensions({ minTokens, stopTokens }: GenerationRequest, dialect: Dialect): Record<string, unknown> {
-  if (minTokens !== undefined && !dialect.extensions.has('minTokens')) refuse(dialect.kind, 'min_tokens')
-  if (stopTokens !== undefined && !dialect.extensions.has('stopTokens')) refuse(dialect.kind, 'stop_token_ids')
-  return {
-    ...(minTokens === undefined ? {} : { min_tokens: minTokens }),
-    ...(stopTokens === undefined ? {} : { stop_token_ids: stopTokens }),
-  }
+function extensions(request: GenerationRequest, dialect: Dialect): Record<string, unknown> {
+  const fields = extensionsOf(request)
+  for (const field of fields) if (!dialect.extensions.has(field)) refuse(dialect.kind, extensionNames[field])
+  return Object.fromEntries(fields.map((field) => [extensionNames[field], request[field]]))
 }
 
 function constraint(request: GenerationRequest): Record<string, unknown> {

@@ -14,10 +14,7 @@ export function commonExtras(request: GenerationRequest): Record<string, unknown
   }
 }
 
-/** `min_tokens` and `stop_token_ids`, as vLLM names them. */
-export const bothExtensions: ReadonlySet<RequestExtension> = new Set<RequestExtension>(['minTokens', 'stopTokens'])
-
-/** For engines that know neither. */
+/** For engines that know none. */
 export const noExtensions: ReadonlySet<RequestExtension> = new Set()
 
 /** Refuses what this engine cannot honour, rather than dropping it. */

@@ -1,6 +1,7 @@
+import { allExtensions } from '../../inference/index.ts'
 import type { Dialect } from '../dialect.ts'
 import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
-import { bothExtensions, commonExtras, refuse } from './extras.ts'
+import { commonExtras, refuse } from './extras.ts'
 
 const loadMetrics = [
   'num_running_reqs',
@@ -43,7 +44,7 @@ export const sglang: Dialect = {
   continuation: { continue_final_message: true },
   continuousUsage: false,
   priorityOrder: 'higherFirst',
-  extensions: bothExtensions,
+  extensions: allExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

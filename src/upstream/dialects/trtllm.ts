@@ -1,6 +1,7 @@
+import { allExtensions } from '../../inference/index.ts'
 import type { Dialect, EngineLoad } from '../dialect.ts'
 import { meanOf, sumOf } from '../metrics-text.ts'
-import { bothExtensions, commonExtras, refuse } from './extras.ts'
+import { commonExtras, refuse } from './extras.ts'
 
 /** trtllm-serve. Prometheus only with `return_perf_metrics`; `/metrics` is JSON: statistics of the last iterations. */
 export const trtllm: Dialect = {
@@ -12,7 +13,7 @@ export const trtllm: Dialect = {
   continuation: undefined,
   continuousUsage: false,
   priorityOrder: undefined,
-  extensions: bothExtensions,
+  extensions: allExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

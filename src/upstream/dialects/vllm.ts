@@ -1,6 +1,7 @@
+import { allExtensions } from '../../inference/index.ts'
 import type { Dialect } from '../dialect.ts'
 import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
-import { bothExtensions, commonExtras } from './extras.ts'
+import { commonExtras } from './extras.ts'
 
 const loadMetrics = [
   'vllm:num_requests_running',
@@ -43,7 +44,7 @@ export const vllm: Dialect = {
   continuation: { continue_final_message: true, add_generation_prompt: false },
   continuousUsage: true,
   priorityOrder: 'lowerFirst',
-  extensions: bothExtensions,
+  extensions: allExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),
