@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { createRequest, sampling } from '../../tests/support/generation-request.ts'
 import { createRandom, systemClock, TokenmillError } from '../core/index.ts'
 import type { Engine, EngineStatus, GenerationEvent, GenerationRequest, RequestExtension } from '../inference/index.ts'
 import { FleetEngine } from './fleet-engine.ts'
@@ -98,31 +99,13 @@ function open(engines: readonly Engine[], maxContinuationBytes = 1000): FleetEng
   return new FleetEngine(fleet, 'm', () => ({ maxInFlight: 10, maxContinuationBytes }))
 }
 
-const request: GenerationRequest = {
+const request = createRequest({
   id: 'r',
   model: 'm',
   input: { kind: 'text', text: 'Count: ' },
-  n: 1,
   maxTokens: 50,
-  stop: [],
-  ignoreEos: false,
-  sampling: {
-    temperature: 0,
-    topP: 1,
-    topK: 0,
-    minP: 0,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    repetitionPenalty: 1,
-    logitBias: new Map(),
-    seed: undefined,
-  },
-  logprobs: undefined,
-  promptLogprobs: undefined,
-  constraint: undefined,
-  deadlineMs: undefined,
-  affinityKey: undefined,
-}
+  sampling: sampling({ seed: undefined }),
+})
 
 async function collect(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {
   const all: GenerationEvent[] = []

@@ -7,7 +7,8 @@ import { createEmbeddedEngine, engineOptions, type NamedAdapter } from '../../sr
 import type { Engine, GenerationEvent, TokenLogprobs } from '../../src/inference/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
 import { writeMergedModel, writeRandomAdapter, type RandomAdapter } from '../support/random-adapter.ts'
-import { collect, createRequest, never } from './engine-contract.ts'
+import { collect, never } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 /** LoRA adapters of random matrices over a model of random weights, in F32: what is right can be computed by hand. */
 let folder = ''

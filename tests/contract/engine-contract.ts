@@ -1,3 +1,4 @@
+import { createRequest, sampling } from '../support/generation-request.ts'
 import { describe, expect, it } from 'vitest'
 import type { TokenmillError } from '../../src/core/index.ts'
 import type { Engine, GenerationEvent, GenerationRequest } from '../../src/inference/index.ts'
@@ -112,41 +113,6 @@ export function describeEngineContract(name: string, open: () => EngineUnderTest
       })
     })
   })
-}
-
-export function createRequest(changes: Partial<GenerationRequest>): GenerationRequest {
-  return {
-    id: 'request',
-    model: '',
-    input: { kind: 'text', text: 'Once upon a time there was a mill' },
-    n: 1,
-    maxTokens: 16,
-    stop: [],
-    ignoreEos: false,
-    sampling: sampling({}),
-    logprobs: undefined,
-    promptLogprobs: undefined,
-    constraint: undefined,
-    deadlineMs: undefined,
-    affinityKey: undefined,
-    ...changes,
-  }
-}
-
-/** Greedy, unless changed. */
-export function sampling(changes: Partial<GenerationRequest['sampling']>): GenerationRequest['sampling'] {
-  return {
-    temperature: 0,
-    topP: 1,
-    topK: 0,
-    minP: 0,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    repetitionPenalty: 1,
-    logitBias: new Map(),
-    seed: 1,
-    ...changes,
-  }
 }
 
 export async function collect(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {

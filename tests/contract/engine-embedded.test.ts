@@ -9,16 +9,8 @@ import { defaultValues } from '../../src/core/index.ts'
 import { createEmbeddedEngine, engineOptions, type EngineOptionValues } from '../../src/engine/index.ts'
 import type { Engine } from '../../src/inference/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
-import {
-  collect,
-  createRequest,
-  describeEngineContract,
-  failureOf,
-  never,
-  sampling,
-  textOf,
-  until,
-} from './engine-contract.ts'
+import { collect, describeEngineContract, failureOf, never, textOf, until } from './engine-contract.ts'
+import { createRequest, sampling } from '../support/generation-request.ts'
 
 const model = 'tiny'
 let folder = ''

@@ -6,6 +6,7 @@ import { defaultValues } from '../../src/core/index.ts'
 import { createEmbeddedEngine, engineOptions } from '../../src/engine/index.ts'
 import type { EmbeddingRequest, EmbeddingResult, Engine } from '../../src/inference/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
+import { createRequest } from '../support/generation-request.ts'
 import { never } from './engine-contract.ts'
 
 const model = 'tiny'
@@ -76,7 +77,7 @@ describe('embeddings of the embedded engine', () => {
       dimensions: undefined,
     }
     const embedding = engine.embed?.(request, never())
-    const { collect, createRequest } = await import('./engine-contract.ts')
+    const { collect } = await import('./engine-contract.ts')
     const events = collect(
       engine.generate(createRequest({ model, input: { kind: 'tokens', tokens: [1, 300] }, maxTokens: 20 }), never()),
     )
@@ -85,7 +86,7 @@ describe('embeddings of the embedded engine', () => {
   })
 
   it('lets a running stream step between two batches, and forgets a call whose client has left', async () => {
-    const { collect, createRequest, until } = await import('./engine-contract.ts')
+    const { collect, until } = await import('./engine-contract.ts')
     const reading = new AbortController()
     let steps = 0
     const request = createRequest({

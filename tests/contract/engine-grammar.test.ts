@@ -8,7 +8,8 @@ import type { Engine, GenerationEvent, GenerationRequest, JsonSchema } from '../
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
 import { createJudge } from '../support/json-validator.ts'
 import { randomSchema } from '../support/random-schema.ts'
-import { collect, createRequest, never } from './engine-contract.ts'
+import { collect, never } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 /**
  * Grammars in the real engine, with a model of random weights: it has no idea what JSON is, so whatever is valid is

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRandom, defaultValues, TokenmillError } from '../../src/core/index.ts'
 import { createEmbeddedEngine, engineOptions } from '../../src/engine/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
-import { collect, createRequest, never, textOf } from './engine-contract.ts'
+import { collect, never, textOf } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 let folder = ''
 let whole: Buffer

@@ -6,7 +6,8 @@ import { createRandom, defaultValues } from '../../src/core/index.ts'
 import { createEmbeddedEngine, engineOptions, type EngineOptionValues } from '../../src/engine/index.ts'
 import type { Engine, GenerationEvent, GenerationRequest, TokenLogprobs } from '../../src/inference/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
-import { collect, createRequest, never, until } from './engine-contract.ts'
+import { collect, never, until } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 /**
  * However a request's KV cells came about, its tokens are those of the same request run alone: wherever the two best

@@ -7,7 +7,8 @@ import { createEmbeddedEngine, engineOptions } from '../../src/engine/index.ts'
 import type { Engine, RerankResult } from '../../src/inference/index.ts'
 import { f32, randomModelShapes, writeRandomModel } from '../../src/model/index.ts'
 import { wordWeights, writeMadeCrossEncoder, writeRandomQwenReranker } from '../support/made-rankers.ts'
-import { collect, createRequest, never } from './engine-contract.ts'
+import { collect, never } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 let folder = ''
 const engines = new Map<string, Engine>()

@@ -10,7 +10,6 @@ import { Authority } from '../support/certificates.ts'
 import { startTriton, tritonUnfit, type TestTriton } from '../triton/server.ts'
 import {
   collect,
-  createRequest,
   describeEngineContract,
   failureOf,
   never,
@@ -18,6 +17,7 @@ import {
   until,
   type EngineUnderTest,
 } from './engine-contract.ts'
+import { createRequest } from '../support/generation-request.ts'
 
 /** The three ways of laying generations out in tensors, and the model of the test repository that has each. */
 const models = ['vllm_chat', 'llmapi', 'ensemble', 'ensemble_whole'] as const

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { createRequest, sampling } from '../../../../tests/support/generation-request.ts'
 import type { GenerationRequest } from '../../../inference/index.ts'
 import type { TritonAsk, TritonDialect } from '../dialect.ts'
 import type { OutputTensors } from '../tensors.ts'
@@ -16,31 +17,13 @@ function modelOf(inputs: readonly string[], parameters: Readonly<Record<string, 
   }
 }
 
-const request: GenerationRequest = {
+const request = createRequest({
   id: 'r',
   model: 'm',
   input: { kind: 'text', text: 'a' },
-  n: 1,
   maxTokens: 4,
-  stop: [],
-  ignoreEos: false,
-  sampling: {
-    temperature: 0.5,
-    topP: 0.9,
-    topK: 0,
-    minP: 0,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    repetitionPenalty: 1,
-    logitBias: new Map(),
-    seed: 1,
-  },
-  logprobs: undefined,
-  promptLogprobs: undefined,
-  constraint: undefined,
-  deadlineMs: undefined,
-  affinityKey: undefined,
-}
+  sampling: sampling({ temperature: 0.5, topP: 0.9 }),
+})
 
 function askFor(model: TritonModel, changes: Partial<GenerationRequest> = {}): TritonAsk {
   const asked = { ...request, ...changes }
