@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { limitError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import { Channel, limitError, onAbort, systemClock, throwIfAborted, TokenmillError, type Clock } from '../core/index.ts'
 import {
   allExtensions,
   type EmbeddingRequest,
@@ -25,8 +25,7 @@ import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { toGrammar } from './constraint.ts'
 import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
-import { cancelled, EngineProcess } from './engine-process.ts'
-import { EventQueue } from './event-queue.ts'
+import { EngineProcess } from './engine-process.ts'
 import { ConstraintCompiler } from './grammar/index.ts'
 import type {
   CallValue,
@@ -54,7 +53,7 @@ export class EmbeddedEngine implements Engine {
   readonly #metadata: GgufMetadata
   readonly #constraints: ConstraintCompiler
   #format: ChatFormat | undefined
-  readonly #requests = new Map<number, EventQueue<LoopEvent>>()
+  readonly #requests = new Map<number, Channel<LoopEvent>>()
   readonly #calls = new Map<number, PromiseWithResolvers<CallValue>>()
   #keys = 0
   #status: LoopStatus = idle
@@ -122,15 +121,14 @@ export class EmbeddedEngine implements Engine {
   }
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
-    if (signal.aborted) throw cancelled(signal)
+    throwIfAborted(signal)
     const adapter = this.#adapterOf(request.model)
     this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
     const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
     const job = this.#toJob(request, adapter, reader)
     await this.#process.acquire(signal)
     const queue = this.#open(job.key)
-    const abort = () => queue.fail(cancelled(signal))
-    signal.addEventListener('abort', abort, { once: true })
+    const stopListening = onAbort(signal, (error) => queue.fail(error))
     this.#watch.heard()
     this.#process.send({ type: 'submit', job, input: toPromptInput(request, reader) })
     let ended = false
@@ -145,7 +143,7 @@ export class EmbeddedEngine implements Engine {
         if (ended) return
       }
     } finally {
-      signal.removeEventListener('abort', abort)
+      stopListening()
       if (!ended) this.#process.send({ type: 'cancel', key: job.key })
       this.#close(job.key)
     }
@@ -250,7 +248,7 @@ export class EmbeddedEngine implements Engine {
     throw new TokenmillError('model_not_found', `This engine serves ${list}, not '${model}'.`, { available })
   }
 
-  #open(key: number): EventQueue<LoopEvent> {
+  #open(key: number): Channel<LoopEvent> {
     const { maxEngineRequests } = this.#config.options
     if (this.#requests.size >= maxEngineRequests) {
       const limit = { name: 'maxEngineRequests', maximum: maxEngineRequests, unit: 'requests' }
@@ -258,7 +256,8 @@ export class EmbeddedEngine implements Engine {
       throw new TokenmillError('queue_full', message, { ...details, retryAfterMs: 1000 })
     }
     this.#cancelIdleUnload?.()
-    const queue = new EventQueue<LoopEvent>()
+    // What one request can generate is bounded by its context: that is the most that waits for a slow reader.
+    const queue = new Channel<LoopEvent>(Infinity)
     this.#requests.set(key, queue)
     return queue
   }
@@ -303,18 +302,17 @@ export class EmbeddedEngine implements Engine {
     this.#cancelIdleUnload?.()
     const call = (this.#keys += 1)
     const reply = Promise.withResolvers<CallValue>()
-    const abort = () => {
-      reply.reject(cancelled(signal))
-      this.#process.send({ type: 'cancel', key: call })
-    }
     this.#calls.set(call, reply)
-    signal.addEventListener('abort', abort, { once: true })
+    const stopListening = onAbort(signal, (error) => {
+      reply.reject(error)
+      this.#process.send({ type: 'cancel', key: call })
+    })
     this.#watch.heard()
     this.#process.send(toMessage(call))
     try {
       return await reply.promise
     } finally {
-      signal.removeEventListener('abort', abort)
+      stopListening()
       this.#calls.delete(call)
       this.#unloadWhenIdle()
     }

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { TokenmillError, type Clock } from '../core/index.ts'
+import { onAbort, throwIfAborted, TokenmillError, type Clock } from '../core/index.ts'
 import type { FromChild, LoadedModelInfo, LoadSpec, ToChild } from './messages.ts'
 
 export type ProcessState = 'loading' | 'ready' | 'restarting' | 'unloaded' | 'unavailable' | 'closed'
@@ -82,13 +82,13 @@ export class EngineProcess {
   async acquire(signal: AbortSignal): Promise<void> {
     if (this.#state === 'unloaded') this.start()
     while (this.#state !== 'ready') {
-      if (signal.aborted) throw cancelled(signal)
+      throwIfAborted(signal)
       if (this.#state === 'closed') throw new TokenmillError('unavailable', 'The engine is closed.')
       if (this.#failedStarts >= hopelessStarts) throw this.#down()
       if (this.#state === 'unavailable') throw this.#failure ?? new TokenmillError('unavailable', 'The engine is down.')
       await this.#change(signal)
     }
-    if (signal.aborted) throw cancelled(signal)
+    throwIfAborted(signal)
   }
 
   /** After some failed starts in a row nobody waits any longer; starting goes on, ever more slowly. */
@@ -184,12 +184,12 @@ export class EngineProcess {
   #change(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
-        signal.removeEventListener('abort', wake)
+        stopListening()
         this.#waiting.delete(wake)
         resolve()
       }
       this.#waiting.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
+      const stopListening = onAbort(signal, wake)
     })
   }
 }
@@ -199,11 +199,6 @@ const hopelessStarts = 3
 /** 100 ms before the second try, then twice as long each time, up to half a minute. */
 function backoffMs(failedStarts: number): number {
   return Math.min(30_000, 100 * 2 ** Math.max(0, failedStarts - 2))
-}
-
-export function cancelled(signal: AbortSignal): TokenmillError {
-  if (signal.reason instanceof TokenmillError) return signal.reason
-  return new TokenmillError('cancelled', 'The request was cancelled by its client.', {}, signal.reason)
 }
 
 /** The end of the child's log: bounded, and searched for what went wrong. */

@@ -1,4 +1,4 @@
-import { TokenmillError, toTokenmillError, type Clock, type ErrorCode, type Random } from '../core/index.ts'
+import { sleep, TokenmillError, toTokenmillError, type Clock, type ErrorCode, type Random } from '../core/index.ts'
 import type { Engine } from '../inference/index.ts'
 import type { PlacementPolicy } from './placement.ts'
 import type { Replica } from './replica.ts'
@@ -149,7 +149,7 @@ export class Fleet {
           ? backoffMs * (0.5 + this.#random())
           : Math.max(minWaitMs, Math.min(...capable.map((replica) => replica.absence()?.againInMs ?? Infinity)))
       if (!again || this.#clock.now() + delayMs > waitUntilMs) return undefined
-      await this.#wait(delayMs, trial.signal)
+      await sleep(delayMs, this.#clock, trial.signal).catch(() => trial.throwIfOver(this.#clock.now()))
       waited = true
     }
   }
@@ -213,18 +213,6 @@ export class Fleet {
       release(failure)
       this.#observer.attemptEnded?.(attempt, failure, committed)
     }
-  }
-
-  async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        cancel()
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const cancel = this.#clock.schedule(delayMs, end)
-      signal.addEventListener('abort', end, { once: true })
-    })
   }
 }
 

@@ -1,4 +1,4 @@
-import { systemClock, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
+import { onAbort, systemClock, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
 import { CheckPace } from './check-pace.ts'
 import type { UpstreamLimits } from './endpoint.ts'
 
@@ -73,10 +73,9 @@ export class EndpointWatch {
     if (this.state === 'ready') return Promise.resolve()
     if (this.lastError !== undefined) return Promise.reject(this.lastError)
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => reject(toTokenmillError(signal.reason))
-      signal.addEventListener('abort', onAbort, { once: true })
+      const stopListening = onAbort(signal, reject)
       this.#waiting.push((error) => {
-        signal.removeEventListener('abort', onAbort)
+        stopListening()
         if (error === undefined) resolve()
         else reject(error)
       })
@@ -88,8 +87,7 @@ export class EndpointWatch {
     // One signal and one timer: joined signals cost more than the rest of a check.
     const late = new AbortController()
     this.#checking = late
-    const timer = setTimeout(() => late.abort(), this.#limits.probeTimeoutMs)
-    timer.unref()
+    const cancelTimer = this.#clock.schedule(this.#limits.probeTimeoutMs, () => late.abort())
     try {
       await this.#probe.look(late.signal)
       this.#good()
@@ -97,7 +95,7 @@ export class EndpointWatch {
       if (this.#stopped) return
       this.#bad(late.signal.aborted ? this.#late() : toTokenmillError(error))
     } finally {
-      clearTimeout(timer)
+      cancelTimer()
     }
     if (this.#stopped) return
     this.#cancelNext = this.#clock.schedule(this.#nextDelayMs(), () => void this.#check())

@@ -1,5 +1,5 @@
 import { Pool, type Dispatcher } from 'undici'
-import { TokenmillError, toTokenmillError } from '../core/index.ts'
+import { abortError, onAbort, TokenmillError, toTokenmillError } from '../core/index.ts'
 import type { RelayFlow, RelaySink } from '../inference/index.ts'
 import { readRetryAfterMs, upstreamError } from '../protocol/index.ts'
 import { splitUrl, type EndpointSettings } from './endpoint.ts'
@@ -142,7 +142,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #name: string
   readonly #settings: EndpointSettings
   readonly #sink: RelaySink
-  readonly #signal: AbortSignal
+  readonly #stopListening: () => void
   readonly #resolve: () => void
   readonly #reject: (error: TokenmillError) => void
   /** Takes the head of any answer; without it, one outside 2xx becomes an error. */
@@ -163,11 +163,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#name = name
     this.#settings = settings
     this.#sink = sink
-    this.#signal = signal
     this.#resolve = resolve
     this.#reject = reject
     this.#onHead = onHead
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#stopListening = onAbort(signal, this.#onAbort)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -230,10 +229,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     else if (this.#settle()) this.#reject(connectionError(this.#name, error))
   }
 
-  readonly #onAbort = (): void => {
+  readonly #onAbort = (error: TokenmillError): void => {
     if (!this.#settle()) return
     this.#controller?.abort(new Error('aborted'))
-    this.#reject(abortError(this.#signal))
+    this.#reject(error)
   }
 
   #endFailure(failure: Failure): void {
@@ -257,7 +256,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
-    this.#signal.removeEventListener('abort', this.#onAbort)
+    this.#stopListening()
     return true
   }
 }
@@ -272,12 +271,6 @@ interface Failure {
 
 function flowOf(controller: Dispatcher.DispatchController): RelayFlow {
   return { pause: () => controller.pause(), resume: () => controller.resume() }
-}
-
-/** Why it was aborted: a TokenmillError says so itself (a time limit), anything else is the client leaving. */
-export function abortError(signal: AbortSignal): TokenmillError {
-  if (signal.reason instanceof TokenmillError) return signal.reason
-  return new TokenmillError('cancelled', 'The request was cancelled by its client.', {}, signal.reason)
 }
 
 /** What went wrong on the way, without the headers or the body that undici's errors may hold. */

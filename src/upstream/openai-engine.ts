@@ -1,4 +1,11 @@
-import { systemClock, TokenmillError } from '../core/index.ts'
+import {
+  Channel,
+  linkedController,
+  systemClock,
+  throwIfAborted,
+  TokenmillError,
+  toTokenmillError,
+} from '../core/index.ts'
 import type {
   EmbeddingRequest,
   EmbeddingResult,
@@ -24,8 +31,7 @@ import { encodeGeneration, encodeMessage } from './encode-request.ts'
 import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
-import { EventChannel } from './event-channel.ts'
-import { abortError, EndpointHttp } from './http.ts'
+import { EndpointHttp } from './http.ts'
 import { readEmbeddings, readScores, readText, readTokens } from './read-answer.ts'
 
 /** Events held between the upstream and a slow reader before the upstream is paused. */
@@ -114,15 +120,15 @@ export class OpenAiEngine implements Engine {
     const { operation, body } = encodeGeneration(request, this.#modelName(request.model), dialect)
     const decoder = new StreamDecoder(this.endpoint, request.n)
     const reader = new SseReader({ maxEventBytes: this.#settings.limits.maxSseFrameBytes })
-    const channel = new EventChannel(eventHighWater)
-    // Fires when the reader leaves early or the deadline passes; the client's own signal is linked in `relay`.
-    const given = new AbortController()
+    const channel = new Channel<GenerationEvent>(eventHighWater)
+    // Fires when the client leaves, when the reader does, and when the deadline passes.
+    const { controller: given, unlink } = linkedController(signal)
     const deadline = startDeadline(request.deadlineMs, given)
     const sink: RelaySink = {
       begin: (_head, flow) => channel.attach(flow),
       data: (chunk) => {
         try {
-          reader.push(chunk, (event) => channel.push(decoder.read(event.data)))
+          reader.push(chunk, (event) => decoder.read(event.data).forEach((each) => channel.push(each)))
         } catch (error) {
           // An event past the limit is the upstream's fault, not the client's.
           if (!(error instanceof TokenmillError) || error.code !== 'limit_exceeded') throw error
@@ -131,19 +137,20 @@ export class OpenAiEngine implements Engine {
       },
     }
     const relayed: RelayRequest = { id: request.id, operation, body: Buffer.from(JSON.stringify(body)) }
-    void this.relay(relayed, sink, AbortSignal.any([signal, given.signal])).then(
+    void this.relay(relayed, sink, given.signal).then(
       () => channel.end(),
-      (error: unknown) => channel.end(error),
+      (error: unknown) => channel.end(toTokenmillError(error)),
     )
     try {
-      for await (const event of channel.read()) {
+      for await (const event of channel) {
         yield event
-        // What had come before the abort is nobody's any more.
-        if (signal.aborted) throw abortError(signal)
+        // Discard events buffered before the abort.
+        throwIfAborted(signal)
       }
       yield decoder.end()
     } finally {
       clearTimeout(deadline)
+      unlink()
       given.abort()
     }
   }

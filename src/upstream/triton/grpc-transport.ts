@@ -1,8 +1,7 @@
 import { Client, connectivityState, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
-import { TokenmillError, toTokenmillError } from '../../core/index.ts'
+import { onAbort, throwIfAborted, TokenmillError, toTokenmillError } from '../../core/index.ts'
 import { upstreamError } from '../../protocol/index.ts'
 import type { EndpointSettings } from '../endpoint.ts'
-import { abortError } from '../http.ts'
 import {
   createTritonContract,
   type RepositoryEntry,
@@ -107,19 +106,18 @@ export class GrpcTransport implements TritonTransport {
         if (settled) return
         settled = true
         clearTimeout(silence)
-        signal.removeEventListener('abort', onAbort)
+        stopListening()
         if (error === undefined) resolve()
         else {
           stream.cancel()
           reject(error)
         }
       }
-      const onAbort = (): void => settle(abortError(signal))
       const silence = setTimeout(() => {
         const message = `The endpoint ${this.name} fell silent within its answer for ${limits.idleMs} ms.`
         settle(new TokenmillError('upstream_timeout', message))
       }, limits.idleMs)
-      signal.addEventListener('abort', onAbort, { once: true })
+      const stopListening = onAbort(signal, settle)
       stream.on('data', ({ errorMessage, inferResponse }) => {
         if (settled) return
         silence.refresh()
@@ -173,10 +171,6 @@ export class GrpcTransport implements TritonTransport {
     await this.#connected(signal)
     const codec = this.#contract[method]
     return await new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        call.cancel()
-        reject(abortError(signal))
-      }
       const call = this.#client.makeUnaryRequest<TritonMessages[Method][0], TritonMessages[Method][1]>(
         codec.path,
         (value) => codec.encode(value),
@@ -185,28 +179,30 @@ export class GrpcTransport implements TritonTransport {
         this.#metadata(),
         {},
         (error, value) => {
-          signal.removeEventListener('abort', onAbort)
+          stopListening()
           if (error !== null) reject(this.#error(error))
           else if (value === undefined) reject(new TokenmillError('upstream_failed', `${this.name} answered nothing.`))
           else resolve(value)
         },
       )
-      signal.addEventListener('abort', onAbort, { once: true })
+      const stopListening = onAbort(signal, (error) => {
+        call.cancel()
+        reject(error)
+      })
     })
   }
 
   /** Resolves once the channel is open. Rejects with the abort's reason, or `upstream_timeout` after connectMs. */
   async #connected(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw abortError(signal)
+    throwIfAborted(signal)
     const state = this.#client.getChannel().getConnectivityState(true)
     // After a failure the call itself tells why, at once.
     if (state === connectivityState.READY || state === connectivityState.TRANSIENT_FAILURE) return
     const { connectMs } = this.#settings.limits
     await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => reject(abortError(signal))
-      signal.addEventListener('abort', onAbort, { once: true })
+      const stopListening = onAbort(signal, reject)
       const done = (result: () => void): void => {
-        signal.removeEventListener('abort', onAbort)
+        stopListening()
         result()
       }
       const channel = this.#client.getChannel()

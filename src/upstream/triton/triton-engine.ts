@@ -1,5 +1,12 @@
 import { randomInt } from 'node:crypto'
-import { systemClock, TokenmillError } from '../../core/index.ts'
+import {
+  Channel,
+  linkedController,
+  systemClock,
+  throwIfAborted,
+  TokenmillError,
+  toTokenmillError,
+} from '../../core/index.ts'
 import type {
   ChatInput,
   Engine,
@@ -13,8 +20,6 @@ import type {
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
 import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
 import type { EndpointSettings } from '../endpoint.ts'
-import { EventChannel } from '../event-channel.ts'
-import { abortError } from '../http.ts'
 import { readChatSource } from './chat-source.ts'
 import type { TritonAsk } from './dialect.ts'
 import { DeferredTransport } from './deferred-transport.ts'
@@ -92,7 +97,7 @@ export class TritonEngine implements Engine {
   }
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
-    if (signal.aborted) throw abortError(signal)
+    throwIfAborted(signal)
     const { model, dialect } = this.#served(request.model)
     const chat = request.input.kind === 'chat' ? this.#render(request.input.chat) : undefined
     const ask: TritonAsk = {
@@ -106,48 +111,51 @@ export class TritonEngine implements Engine {
     }
     const firstSeed = request.sampling.seed ?? randomInt(2 ** 47)
     const usage = new TritonUsage(ask.prompt)
-    const channel = new EventChannel(eventHighWater)
+    const channel = new Channel<GenerationEvent>(eventHighWater)
     const flows: RelayFlow[] = []
     channel.attach({
       pause: () => flows.forEach((flow) => flow.pause()),
       resume: () => flows.forEach((flow) => flow.resume()),
     })
-    // Fires when the reader leaves, and when one continuation has failed: the others are of no use then.
-    const given = new AbortController()
-    const either = AbortSignal.any([signal, given.signal])
+    // Fires when the client or the reader leaves: one continuation that fails makes the reader leave.
+    const { controller: given, unlink } = linkedController(signal)
     const one = async (index: number): Promise<void> => {
       const asked = { ...ask, seed: (firstSeed + index) % 2 ** 48 }
       const inputs = dialect.encode(asked)
       const generation = new TritonGeneration(this.endpoint, index, asked, dialect, usage, chat?.parsed)
-      const ended = new AbortController()
+      const { controller: ended, unlink: unlinkEnded } = linkedController(given.signal)
       const sink = {
         begin: (flow: RelayFlow) => void flows.push(flow),
         outputs: (tensors: Parameters<typeof generation.read>[0]) => {
-          channel.push(generation.read(tensors))
+          for (const event of generation.read(tensors)) channel.push(event)
           // A stop text that the server did not know as one: what it generates from here on is nobody's.
           if (generation.finished) ended.abort()
         },
       }
       const call = { model, id: request.id, inputs, deadlineMs: request.deadlineMs }
-      await this.#transport.infer(call, sink, AbortSignal.any([either, ended.signal])).catch((error: unknown) => {
-        if (!generation.finished) throw error
-      })
-      channel.push(generation.end())
+      await this.#transport
+        .infer(call, sink, ended.signal)
+        .catch((error: unknown) => {
+          if (!generation.finished) throw error
+        })
+        .finally(unlinkEnded)
+      for (const event of generation.end()) channel.push(event)
     }
     this.#running += 1
     const work = Promise.all(Array.from({ length: request.n }, (_, index) => one(index)))
     void work.then(
       () => channel.end(),
-      (error: unknown) => channel.end(error),
+      (error: unknown) => channel.end(toTokenmillError(error)),
     )
     try {
-      for await (const event of channel.read()) {
+      for await (const event of channel) {
         yield event
-        // What had come before the abort is nobody's any more.
-        if (signal.aborted) throw abortError(signal)
+        // Discard events buffered before the abort.
+        throwIfAborted(signal)
       }
       yield usage.event()
     } finally {
+      unlink()
       given.abort()
       this.#running -= 1
     }
