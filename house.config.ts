@@ -59,3 +59,33 @@ export const publicFaces: readonly string[] = ['index.ts']
 
 /** Files of any room that `config` (and `cli`, which derives flags from them) may name. */
 export const optionFaces: readonly string[] = ['options.ts']
+
+/**
+ * Files outside core/clock.ts that read the machine's time or set its timers themselves (`Date.now`, `performance.now`, `setTimeout`,
+ * `AbortSignal.timeout` …), with the reason. All others take a Clock, so that they run on a virtual one too. Commands
+ * (`cli/`) wait for people and may.
+ */
+export const timeKeepers: Readonly<Record<string, string>> = {
+  // The load client measures to the microsecond with one clock that is the same in every process of the machine.
+  'bench/machine-clock.ts': 'the clock that times of client and mock are compared by',
+  'bench/client/worker.ts': 'reports from a thread of its own',
+  'bench/client/load-client.ts': 'one timer a request, none through a closure',
+  'bench/client/connections.ts': 'idle time of connections',
+  'bench/client/load-runner.ts': 'sends at scheduled times',
+  'bench/client/loop-watch.ts': 'measures the event loop itself',
+  // To take a Clock.
+  'bench/run.ts': 'date of the report',
+  'bench/bench.ts': 'date of the report',
+  'bench/readiness.ts': 'pause between two tries',
+  'bench/probe.ts': 'time limit of the probe',
+  'bench/observe/energy.ts': 'reading period',
+  'bench/observe/server-metrics.ts': 'reading period',
+  'model/hub/range-download.ts': 'stall limit of a download',
+  'server/fleet-models.ts': 'time limit of a probe',
+  'server/generation.ts': 'creation time of an answer',
+  'upstream/http.ts': 'Retry-After as a date',
+  'upstream/openai-engine.ts': 'silence of an upstream',
+  'upstream/triton/triton-engine.ts': 'time limit of a call',
+  'upstream/triton/http-transport.ts': 'time limit of a call',
+  'upstream/triton/grpc-transport.ts': 'deadlines of gRPC',
+}

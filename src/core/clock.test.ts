@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from './clock.ts'
+import { createRandom } from './random.ts'
 
 describe('VirtualClock', () => {
   it('runs what falls due in order of time, then of scheduling, and stands still otherwise', async () => {
@@ -51,5 +52,23 @@ describe('VirtualClock', () => {
     await clock.advance(20)
     await both
     expect(seen).toEqual(['a@3', 'b@5', 'a@6', 'b@10'])
+  })
+
+  it('carries a hundred thousand timers, and forgets those that were cancelled', async () => {
+    const clock = new VirtualClock()
+    const random = createRandom(5)
+    const seen: number[] = []
+    const cancels = Array.from({ length: 100_000 }, () => {
+      const atMs = Math.floor(random() * 60_000)
+      return clock.schedule(atMs, () => seen.push(atMs))
+    })
+    for (const cancel of cancels.slice(1000)) cancel()
+    cancels[5000]?.()
+    expect(clock.pending).toBe(1000)
+    await clock.advance(60_000)
+    expect(seen).toEqual([...seen].sort((a, b) => a - b))
+    expect(seen).toHaveLength(1000)
+    cancels[0]?.()
+    expect(clock.pending).toBe(0)
   })
 })
