@@ -10,7 +10,7 @@ import {
   type RunResult,
   type TimelinePoint,
 } from '../result.ts'
-import { verdictOf } from '../search/comparison.ts'
+import { verdictOf } from '../search/ratios.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 import { describeObjectives, heldUpTo, lengthLabels, serverFigures, verdictLine } from './text-report.ts'
 

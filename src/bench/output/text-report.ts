@@ -1,6 +1,6 @@
 import { distinctProblems, objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
 import { hasObjectives, type Objectives } from '../metrics/objectives.ts'
-import { verdictOf } from '../search/comparison.ts'
+import { verdictOf } from '../search/ratios.ts'
 import { showNumber, showPercent, showWithInterval } from './figures.ts'
 
 /** Latencies of the table: key of the summary and what it says. */
