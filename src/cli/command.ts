@@ -21,6 +21,8 @@ export interface CommandDefinition<Table extends OptionTable = OptionTable> {
   /** Lines that a reader can copy, shown under the help. */
   readonly examples?: readonly string[]
   readonly subcommands?: readonly CommandDefinition[]
+  /** It runs until it is stopped, for others: output that nobody takes does not end it. */
+  readonly service?: boolean
   /**
    * Resolves to the exit code. Absent for a command that only groups others. `given` names the options that the
    * command line set, for commands with a further source of settings below it.
@@ -44,7 +46,7 @@ export interface CommandArgument {
 export interface Io {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stderr: typeof process.stderr
   readonly env: Readonly<Record<string, string | undefined>>
   /** Fires on the first SIGINT or SIGTERM. */
   readonly stop: AbortSignal
@@ -57,8 +59,16 @@ export function defineCommand<const Table extends OptionTable>(
   return definition
 }
 
-/** The commander program for a definition. Its action stores the exit code through `onExit`; errors are thrown. */
-export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: number) => void): Program {
+/**
+ * The commander program for a definition. Its action tells `onStart` which command runs and stores the exit code through
+ * `onExit`; errors are thrown.
+ */
+export function toProgram(
+  definition: CommandDefinition,
+  io: Io,
+  onExit: (code: number) => void,
+  onStart: (definition: CommandDefinition) => void = () => undefined,
+): Program {
   const program = new Program(definition.name)
     .description(definition.summary)
     .showHelpAfterError('Try --help.')
@@ -76,7 +86,7 @@ export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: 
     const group = definition.groups?.find(({ options }) => key in options)
     program.addOption(group === undefined ? parsed : parsed.helpGroup(`${group.heading}:`))
   }
-  for (const subcommand of definition.subcommands ?? []) program.addCommand(toProgram(subcommand, io, onExit))
+  for (const subcommand of definition.subcommands ?? []) program.addCommand(toProgram(subcommand, io, onExit, onStart))
   if (definition.examples !== undefined) {
     program.addHelpText('after', ['', 'Examples:', ...definition.examples.map((line) => `  ${line}`)].join('\n'))
   }
@@ -87,6 +97,7 @@ export function toProgram(definition: CommandDefinition, io: Io, onExit: (code: 
     program.action(async (...received: unknown[]) => {
       const positionals = received.slice(0, definition.arguments?.length ?? 0)
       const given = Object.keys(definition.options).filter((key) => program.getOptionValueSource(key) === 'cli')
+      onStart(definition)
       onExit(await run(program.opts(), positionals, io, new Set(given)))
     })
   }

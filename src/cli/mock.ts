@@ -5,6 +5,7 @@ export const mock = defineCommand({
   name: 'mock',
   summary: 'Serve the OpenAI API with a stated latency model, faults included, to test clients against',
   options: mockOptions,
+  service: true,
   examples: [
     'tokenmill mock --port 8090',
     'tokenmill mock --ttft lognormal:200ms,0.5 --itl gamma:20ms,0.3 --fault disconnect:0.01 --fault stall:0.02:3s',

@@ -13,21 +13,42 @@ export async function main(argv: readonly string[]): Promise<number> {
     env: process.env,
     stop: stopOnSignals(),
   }
-  // `tokenmill … | head`: the reader has seen enough.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
+  let service = false
+  handleLostOutput(io, () => service)
   let code = 0
   try {
-    const program = toProgram(tokenmill, io, (given) => {
-      code = given
-    })
+    const program = toProgram(
+      tokenmill,
+      io,
+      (given) => {
+        code = given
+      },
+      (definition) => {
+        service = definition.service === true
+      },
+    )
     await program.parseAsync([...argv])
-    return code
   } catch (error) {
-    return exitCodeOf(error, io)
+    code = exitCodeOf(error, io)
   }
+  // A service is over once it has closed: a reader that does not take its last lines must not keep the process.
+  if (service) process.exit(code)
+  return code
+}
+
+/**
+ * Without listeners, a full disk or a closed pipe behind stdout or stderr is an uncaught exception. Diagnostics that
+ * nobody takes are lost, in every command. A result that nobody takes ends a command: quietly where its reader has seen
+ * enough (`tokenmill … | head`), as a failure where it could not be written.
+ */
+function handleLostOutput(io: Io, isService: () => boolean): void {
+  io.stderr.on('error', () => undefined)
+  io.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (isService()) return
+    if (error.code === 'EPIPE') process.exit(0)
+    io.stderr.write(`tokenmill: The output cannot be written: ${error.message}\n`)
+    process.exit(1)
+  })
 }
 
 function stopOnSignals(): AbortSignal {

@@ -12,11 +12,12 @@ import { configOptions } from '../config/options.ts'
 import { bundledModel } from './bundled-model.ts'
 import { defineCommand, type Io } from './command.ts'
 import { openConfig, settingsOf } from './config-file.ts'
-import { LineBatch } from './line-batch.ts'
+import { openServiceLog } from './service-log.ts'
 
 export const serve = defineCommand({
   name: 'serve',
   summary: 'Serve models over the OpenAI API',
+  service: true,
   options: {
     ...configOptions,
     ...modelOptions,
@@ -59,8 +60,7 @@ export const serve = defineCommand({
     )
     const engines = createEmbeddedEngines(models, values.servedModelName, values, adapters)
     const config = file === undefined ? {} : { config: file.loaded }
-    const log = new LineBatch(io.stderr)
-    process.once('exit', () => log.flush())
+    const log = openServiceLog(io, values)
     const server = await startServer({ ...values, apiKey }, { engines, logTarget: log, ...config })
     const stopWatching = file?.watch(server) ?? (() => undefined)
 
@@ -91,7 +91,7 @@ export const serve = defineCommand({
     }
     stopWatching()
     await server.close()
-    log.flush()
+    await log.close()
     return 0
   },
 })

@@ -106,7 +106,10 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   const directory = new ModelDirectory(targets(), Math.floor(clock.wallTimeMs() / 1000))
 
   // Where each request's account goes
-  const metrics = new Metrics(() => directory.gauges())
+  const metrics = new Metrics(
+    () => directory.gauges(),
+    () => parts.logTarget.droppedLines ?? 0,
+  )
   const fleetMetrics = new FleetMetrics(metrics.registry, () => fleet?.gauges() ?? [])
   const sinks: readonly UsageSink[] = [
     (record) => metrics.record(record),

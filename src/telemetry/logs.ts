@@ -4,10 +4,12 @@ import type { LogLevel } from './options.ts'
 
 export type { Logger } from 'pino'
 
-/** Where log lines go: standard error, usually. Writes are not awaited. */
+/** Where log lines go: a LineWriter, usually. A write neither blocks nor throws. */
 export interface LogTarget {
   write(line: string): unknown
   readonly isTTY?: boolean
+  /** Lines that it had to drop so far; absent where it keeps all. */
+  readonly droppedLines?: number
 }
 
 /** JSON lines for machines; at a terminal, short lines for people. Header and body contents are never logged. */
@@ -39,6 +41,13 @@ export function logRecord(logger: Logger, record: UsageRecord): void {
     durationMs: round(durationMs),
   }
   logger[level]({ ...rest, ...(tokensEstimated ? { tokensEstimated } : {}), ...times }, 'request')
+}
+
+/** The line that tells how many were dropped: no logger takes part, so it comes first once the target works again. */
+export function droppedNote(lines: number, wallTimeMs: number, terminal: boolean): string {
+  const time = new Date(wallTimeMs).toISOString()
+  const line = `{"level":"warn","time":"${time}","lines":${lines},"msg":"log lines were dropped"}\n`
+  return terminal ? toTerminalLine(line) : line
 }
 
 /** `10:02:03 info request operation="POST /v1/…" model="nano" …` */

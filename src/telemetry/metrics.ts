@@ -70,12 +70,24 @@ export class Metrics {
     'error_code',
   ])
 
-  constructor(models: () => readonly ModelGauges[]) {
+  /** `droppedLogLines` counts the log lines lost so far. */
+  constructor(models: () => readonly ModelGauges[], droppedLogLines: () => number = () => 0) {
     this.#models = models
     this.#eventLoop = monitorEventLoopDelay({ resolution: 20 })
     this.#eventLoop.enable()
     this.#modelGauges()
     this.#processGauges()
+    this.#add(
+      new Counter({
+        name: 'tokenmill_log_lines_dropped_total',
+        help: 'Log lines dropped because their target was full, slow or gone',
+        registers: [],
+        collect() {
+          this.reset()
+          this.inc(droppedLogLines())
+        },
+      }),
+    )
   }
 
   /** For those who have metrics of their own. */

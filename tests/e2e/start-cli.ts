@@ -22,12 +22,15 @@ export interface StartedServer {
   stop(): Promise<number | null>
 }
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+/** What `tokenmill` runs. */
+export const mainFile = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 
 /** Starts `tokenmill serve` on a free port and waits until it says that it serves. */
 export async function startServe(...flags: readonly string[]): Promise<StartedServer> {
   const sinceMs = performance.now()
-  const child = spawn(process.execPath, [main, 'serve', '--port', '0', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [mainFile, 'serve', '--port', '0', ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const exited = once(child, 'exit')
@@ -57,7 +60,7 @@ export async function startServe(...flags: readonly string[]): Promise<StartedSe
 export async function runCli(
   ...words: readonly string[]
 ): Promise<{ readonly code: number | null; readonly output: string }> {
-  const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [mainFile, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   await once(child, 'close')
