@@ -18,7 +18,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   scheduler: ['core', 'inference', 'telemetry'],
   ledger: ['core', 'inference', 'telemetry'],
   planner: ['core', 'inference', 'model', 'report'],
-  simulation: ['core', 'inference', 'scheduler', 'planner', 'workload'],
+  simulation: ['core', 'inference', 'scheduler', 'planner', 'workload', 'report'],
   bench: ['core', 'inference', 'protocol', 'model', 'workload', 'report', 'telemetry'],
   config: ['core'],
   server: [

@@ -2,6 +2,7 @@ export { abortError, linkedController, onAbort, sleep, throwIfAborted } from './
 export { Channel, type Pausable } from './channel.ts'
 export { systemClock, VirtualClock, type Clock } from './clock.ts'
 export { limitError, TokenmillError, toTokenmillError, type ErrorCode, type ErrorDetails } from './errors.ts'
+export { Heap } from './heap.ts'
 export { createId } from './ids.ts'
 export { defaultValues, defineOptions, flagName, type Option, type OptionTable, type OptionValues } from './options.ts'
 export { BoundedQueue, type QueueEntry } from './queue.ts'

@@ -1,4 +1,4 @@
-import type { StepModel } from './step-model.ts'
+import type { LearnedStepModel } from './step-model.ts'
 
 export interface PrefillSituation {
   /** Sequences that would get their next token from this step. */
@@ -21,12 +21,14 @@ export interface PrefillSituation {
  * prompt and were merely computed first: they wait for it, or a burst of requests would take twice as long in all. Where
  * nothing streams, only `longestStepMs` binds, within which a cancellation must take effect.
  */
-export function prefillBudget(model: StepModel, situation: PrefillSituation): number {
+export function prefillBudget(model: LearnedStepModel, situation: PrefillSituation): number {
   const { decoding, established, waiting, longestStepMs } = situation
   if (decoding === 0) return Math.max(leastChunkTokens, model.prefillWithin(longestStepMs, 0))
   if (established === 0)
     return Math.max(leastChunkTokens, model.prefillWithin(Math.min(burstStepMs, longestStepMs), decoding))
-  const targetMs = situation.targetMs ?? Math.max(leastTargetMs, targetSteps * model.predictMs(decoding, 0))
+  const targetMs =
+    situation.targetMs ??
+    Math.max(leastTargetMs, targetSteps * model.stepMs({ decodeSequences: decoding, prefillTokens: 0 }))
   const stretchedMs = Math.min(longestStepMs, targetMs * Math.max(1, waiting / established))
   return Math.max(leastChunkTokens, model.prefillWithin(stretchedMs, decoding))
 }

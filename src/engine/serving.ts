@@ -8,7 +8,7 @@ import { loadModel, type LlamaModel, type ModelFacts } from './native/llama-mode
 import { LlamaVocabulary } from './native/llama-vocabulary.ts'
 import { Outbox } from './outbox.ts'
 import { StepLoop } from './step-loop.ts'
-import { StepModel } from './step-model.ts'
+import { LearnedStepModel } from './step-model.ts'
 import { checkToken } from './token-check.ts'
 
 /** A loaded model that takes messages and steps: the inside of the engine's process, without the process. */
@@ -78,7 +78,7 @@ function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Load
 
 function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads }: Loaded): Serving {
   const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
-  const stepModel = new StepModel()
+  const stepModel = new LearnedStepModel()
   warmUp(backend, stepModel)
   const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
   const rejections: LoopEvent[] = []
@@ -167,7 +167,7 @@ function decideCells(spec: LoadSpec, facts: ModelFacts): number {
 }
 
 /** First steps touch weights and build graphs: the first request should not pay for that, and the step model learns. */
-function warmUp(backend: LlamaBackend, model: StepModel): void {
+function warmUp(backend: LlamaBackend, model: LearnedStepModel): void {
   for (const tokens of [16, 1, 16, 1]) {
     const ms = timePass(backend, tokens, 1)
     if (tokens === 1) model.observe(1, 0, ms)

@@ -5,7 +5,7 @@ import type { Backend, BackendShape, Batch, Sampler, SamplerSpec, Vocabulary } f
 import type { LoopEvent } from './messages.ts'
 import type { Job } from './sequence.ts'
 import { StepLoop } from './step-loop.ts'
-import { StepModel } from './step-model.ts'
+import { LearnedStepModel } from './step-model.ts'
 
 /**
  * A model whose next token is a hash of all tokens before it, so that one wrong, missing or stale KV cell changes all
@@ -190,7 +190,7 @@ function createJob(key: number, prompt: readonly number[], changes: Partial<Job>
 }
 
 function createLoop(backend: FakeBackend, slots = backend.shape.streams, clock = new VirtualClock()): StepLoop {
-  return new StepLoop(backend, vocabulary, new StepModel(), clock, {
+  return new StepLoop(backend, vocabulary, new LearnedStepModel(), clock, {
     slots,
     stepTargetMs: undefined,
     longestStepMs: 100,
@@ -392,7 +392,7 @@ describe('StepLoop.step()', () => {
       clock.ms += 10 + tokens
     }
     const options = { slots: 4, stepTargetMs: 60, longestStepMs: 1000 }
-    const loop = new StepLoop(backend, vocabulary, new StepModel(), clock, options)
+    const loop = new StepLoop(backend, vocabulary, new LearnedStepModel(), clock, options)
     for (const key of [1, 2]) loop.submit(createJob(key, [key], { maxTokens: 200, ignoreEos: true }))
     for (let step = 0; step < 20; step += 1) loop.step()
     loop.submit(
@@ -423,7 +423,7 @@ describe('StepLoop.step()', () => {
     backend.onDecode = (tokens) => {
       clock.ms += 10 + tokens
     }
-    const loop = new StepLoop(backend, vocabulary, new StepModel(), clock, {
+    const loop = new StepLoop(backend, vocabulary, new LearnedStepModel(), clock, {
       slots: 4,
       stepTargetMs: 30,
       longestStepMs: 1000,

@@ -4,7 +4,7 @@ import { logprobsOfRow, type RowLogprobs } from './logprobs.ts'
 import { Sequence, type Job, type RequestGroup } from './sequence.ts'
 import type { LoopEvent, LoopStatus } from './messages.ts'
 import { leastChunkTokens, prefillBudget } from './prefill-budget.ts'
-import type { StepModel } from './step-model.ts'
+import type { LearnedStepModel } from './step-model.ts'
 import type { Clock, ErrorCode } from '../core/index.ts'
 
 export interface StepLoopOptions {
@@ -27,7 +27,7 @@ export interface StepLoopOptions {
 export class StepLoop {
   readonly #backend: Backend
   readonly #vocabulary: Vocabulary
-  readonly #model: StepModel
+  readonly #model: LearnedStepModel
   readonly #clock: Clock
   readonly #options: StepLoopOptions
   readonly #cache: KvCache
@@ -46,7 +46,13 @@ export class StepLoop {
   #preemptions = 0
   #steps = 0
 
-  constructor(backend: Backend, vocabulary: Vocabulary, model: StepModel, clock: Clock, options: StepLoopOptions) {
+  constructor(
+    backend: Backend,
+    vocabulary: Vocabulary,
+    model: LearnedStepModel,
+    clock: Clock,
+    options: StepLoopOptions,
+  ) {
     this.#backend = backend
     this.#vocabulary = vocabulary
     this.#model = model

@@ -1,3 +1,5 @@
+import type { StepBatch, StepModel } from '../inference/index.ts'
+
 /**
  * How long does a step take? Two lines, learnt while running:
  *
@@ -7,13 +9,13 @@
  * which grows with the sequences, is followed by forgetting. Steps without prefill teach the first line, steps with it
  * the second: what is left of their time once the first is taken off.
  */
-export class StepModel {
+export class LearnedStepModel implements StepModel {
   readonly #decode = new Line({ intercept: 5, slope: 1 }, { intercept: 100, slope: 10 })
   readonly #prefill = new Line({ intercept: 5, slope: 1 }, { intercept: 100, slope: 1 })
 
-  /** Milliseconds of a step that decodes `decoding` sequences and prefills `prefill` tokens. */
-  predictMs(decoding: number, prefill: number): number {
-    return this.#decodeMs(decoding) + (prefill > 0 ? Math.max(leastMs, this.#prefill.at(prefill)) : 0)
+  stepMs({ decodeSequences, prefillTokens }: Pick<StepBatch, 'decodeSequences' | 'prefillTokens'>): number {
+    const prefillMs = prefillTokens > 0 ? Math.max(leastMs, this.#prefill.at(prefillTokens)) : 0
+    return this.#decodeMs(decodeSequences) + prefillMs
   }
 
   /** Most prefill tokens with which a step stays within `targetMs`; may be zero or negative. */

@@ -37,4 +37,5 @@ export type {
   ToolDefinition,
 } from './request.ts'
 export type { UsageRecord, UsageSink } from './usage-record.ts'
+export type { StepBatch, StepModel } from './step-model.ts'
 export { StopMatcher } from './stop-matcher.ts'

@@ -63,6 +63,22 @@ export function joulesPerOutputToken(features: EnergyFeatures, energy: EnergyCoe
   )
 }
 
+/** Joules of all GPUs for one step that takes `ms` and passes `sequences`; undefined where the GPU's design power is not known. */
+export function joulesPerStep(
+  facts: DeploymentFacts,
+  work: readonly StepWork[],
+  { ms, sequences }: { readonly ms: number; readonly sequences: number },
+  energy: EnergyCoefficients,
+): number | undefined {
+  const tdp = facts.deployment.gpu.tdpW
+  if (tdp === undefined) return undefined
+  const atTdpMs = energy.staticShare * ms + energy.stepMs + (energy.sequenceMs * sequences) / facts.deployment.dp
+  const moved = work.map((each) => amounts(facts, each))
+  const bytes = moved.reduce((sum, each) => sum + each.bytes, 0)
+  const flops = moved.reduce((sum, each) => sum + each.flops, 0)
+  return (tdp * facts.gpus * atTdpMs) / 1000 + energy.joulesPerByte * bytes + energy.joulesPerFlop * flops
+}
+
 /** Bytes and BF16-equivalent operations of a piece of work over all GPUs, from its times at peak. */
 function amounts(facts: DeploymentFacts, work: StepWork): { readonly bytes: number; readonly flops: number } {
   const { gpu } = facts.deployment

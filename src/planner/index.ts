@@ -21,3 +21,4 @@ export {
 } from './precision-comparison.ts'
 export { recommend, type Choice, type Demand, type Recommendation } from './recommend.ts'
 export { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'
+export { plannedStepModel } from './step-model.ts'

@@ -1,0 +1,169 @@
+import { limitError, onAbort, systemClock, throwIfAborted, TokenmillError, type Clock } from '../core/index.ts'
+import type {
+  Engine,
+  EngineModel,
+  EngineStatus,
+  GenerationEvent,
+  GenerationRequest,
+  TokenizeInput,
+} from '../inference/index.ts'
+import { parseDistribution } from '../workload/index.ts'
+import { SimulatedGeneration, type GenerationSettings } from './generation.ts'
+import { IndependentScheduler, type IndependentSchedulerSettings } from './independent-scheduler.ts'
+import type { SequenceScheduler } from './sequence-scheduler.ts'
+import { StepScheduler, type StepSchedulerSettings } from './step-scheduler.ts'
+import { toTokens } from './tokens.ts'
+
+export interface SimulatedEngineSettings extends Partial<GenerationSettings> {
+  /** Names this replica: `simulated:a`. */
+  readonly name: string
+  readonly models: readonly string[]
+  /** Longest prompt and answer together, tokens; less where the KV blocks hold less. */
+  readonly contextTokens: number
+  /** Requests that wait beyond those that run; one more is refused with `queue_full`. Default: no limit. */
+  readonly maxWaiting?: number
+  readonly timing:
+    | ({ readonly kind: 'steps' } & StepSchedulerSettings)
+    | ({ readonly kind: 'independent' } & IndependentSchedulerSettings)
+}
+
+/**
+ * An engine that takes time and says nothing: the scheduler, KV blocks and prefix cache of a real one over a model of its steps, on
+ * the virtual or the real clock. Equal seeds and request ids give equal lengths, texts and times.
+ */
+export class SimulatedEngine implements Engine {
+  readonly endpoint: string
+  readonly extensions = new Set(['minTokens'] as const)
+  readonly #settings: SimulatedEngineSettings
+  readonly #generation: GenerationSettings
+  readonly #clock: Clock
+  readonly #scheduler: SequenceScheduler
+  readonly #contextTokens: number
+  readonly #open = new Set<SimulatedGeneration>()
+  #closed = false
+
+  constructor(settings: SimulatedEngineSettings, clock: Clock = systemClock) {
+    this.endpoint = `simulated:${settings.name}`
+    this.#settings = settings
+    const { seed = 1, outputTokens, tokensPerEvent = parseDistribution('1') } = settings
+    this.#generation = { seed, outputTokens, tokensPerEvent }
+    this.#clock = clock
+    const { timing } = settings
+    this.#scheduler =
+      timing.kind === 'steps' ? new StepScheduler(clock, timing) : new IndependentScheduler(clock, timing)
+    // A sequence that the blocks cannot hold would wait for ever.
+    this.#contextTokens = Math.min(settings.contextTokens, this.#scheduler.kvTokens ?? Infinity)
+  }
+
+  /** Joules of all steps since start; undefined where the step model knows none. */
+  get joules(): number | undefined {
+    return this.#scheduler.joules
+  }
+
+  models(): readonly EngineModel[] {
+    const contextTokens = this.#contextTokens
+    return this.#settings.models.map((name) => ({ name, parent: undefined, contextTokens, root: this.endpoint }))
+  }
+
+  status(): EngineStatus {
+    const { running, waiting, maxRunning, kvCacheUsage, kvTokens, prefixCache, preemptions } = this.#scheduler
+    return {
+      state: this.#closed ? 'closed' : 'ready',
+      loadProgress: 1,
+      running,
+      waiting,
+      maxRunning,
+      kvCacheUsage,
+      kvCells: kvTokens,
+      prefixCache,
+      preemptions,
+    }
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    await Promise.resolve()
+  }
+
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
+    throwIfAborted(signal)
+    const prompt = this.#readPrompt(request)
+    const limit = Math.min(request.maxTokens ?? Infinity, this.#contextTokens - prompt.length)
+    const { maxWaiting = Infinity } = this.#settings
+    const { running, waiting, maxRunning } = this.#scheduler
+    if (waiting >= maxWaiting && running >= maxRunning) throw queueFullError(maxWaiting, waiting)
+    const generation = new SimulatedGeneration(request, prompt, limit, {
+      scheduler: this.#scheduler,
+      clock: this.#clock,
+      settings: this.#generation,
+    })
+    this.#open.add(generation)
+    const stopListening = onAbort(signal, (error) => generation.fail(error))
+    try {
+      yield* generation.events
+    } finally {
+      stopListening()
+      generation.release()
+      this.#open.delete(generation)
+    }
+  }
+
+  async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
+    throwIfAborted(signal)
+    this.#requireModel(model)
+    return await Promise.resolve(toTokens(input))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const generation of this.#open) generation.fail(new TokenmillError('cancelled', 'The engine is closed.'))
+    await Promise.resolve()
+  }
+
+  #readPrompt(request: GenerationRequest): readonly number[] {
+    if (this.#closed) throw new TokenmillError('unavailable', `${this.endpoint} is closed.`)
+    this.#requireModel(request.model)
+    requireTextOnly(request)
+    const prompt = toTokens(request.input)
+    if (prompt.length < this.#contextTokens) return prompt
+    throw limitError(
+      { name: 'contextTokens', maximum: this.#contextTokens, unit: 'tokens' },
+      prompt.length,
+      'The prompt',
+      'Shorten it: at least one token must be left for the answer.',
+      'context_length_exceeded',
+    )
+  }
+
+  #requireModel(model: string): void {
+    const { models } = this.#settings
+    if (models.includes(model)) return
+    const list = models.map((name) => `'${name}'`).join(', ')
+    throw new TokenmillError('model_not_found', `This engine serves ${list}, not '${model}'.`, { available: models })
+  }
+}
+
+/** Words without a model have no probabilities and no shape. */
+function requireTextOnly({ logprobs, promptLogprobs, constraint }: GenerationRequest): void {
+  const param =
+    logprobs !== undefined
+      ? 'logprobs'
+      : promptLogprobs !== undefined
+        ? 'prompt_logprobs'
+        : constraint === undefined
+          ? undefined
+          : 'response_format'
+  if (param === undefined) return
+  throw new TokenmillError('unsupported', `${param} is not supported by a simulated engine. Leave it out.`, { param })
+}
+
+function queueFullError(maximum: number, actual: number): TokenmillError {
+  const message = `The engine's line is full: ${actual} requests wait, and the limit 'maxWaiting' is ${maximum}.`
+  return new TokenmillError('queue_full', message, {
+    limit: 'maxWaiting',
+    maximum,
+    actual,
+    unit: 'requests',
+    retryAfterMs: 1000,
+  })
+}
