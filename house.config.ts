@@ -74,12 +74,6 @@ export const timeKeepers: Readonly<Record<string, string>> = {
   'bench/client/load-runner.ts': 'sends at scheduled times',
   'bench/client/loop-watch.ts': 'measures the event loop itself',
   // To take a Clock.
-  'bench/run.ts': 'date of the report',
-  'bench/bench.ts': 'date of the report',
-  'bench/readiness.ts': 'pause between two tries',
-  'bench/probe.ts': 'time limit of the probe',
-  'bench/observe/energy.ts': 'reading period',
-  'bench/observe/server-metrics.ts': 'reading period',
   'model/hub/range-download.ts': 'stall limit of a download',
   'server/fleet-models.ts': 'time limit of a probe',
   'server/generation.ts': 'creation time of an answer',

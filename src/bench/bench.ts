@@ -1,13 +1,16 @@
+import { parseBaseUrl } from './endpoint-url.ts'
 import { findMeters } from './observe/meters.ts'
 import { readEnvironment } from './observe/environment.ts'
 import type { BenchOptions } from './options.ts'
 import { PointRunner, type BenchContext } from './point-runner.ts'
-import { findModel, probeEndpoint, type Probe } from './probe.ts'
+import { findModel } from './models-list.ts'
+import { probeEndpoint, type Probe } from './probe.ts'
 import { defaultPatienceMs } from './readiness.ts'
 import type { BenchResult } from './result.ts'
+import { shownUrl } from './secrets.ts'
 import { planSearch } from './search/index.ts'
 import { describeLoad } from './load-shape.ts'
-import { parseBaseUrl, parseClasses, toHeaders, toLoadPlan, toTarget } from './settings.ts'
+import { parseClasses, toHeaders, toLoadPlan, toTarget } from './settings.ts'
 
 const longestProbeMs = 60_000
 
@@ -20,11 +23,11 @@ export async function runBench(
   // Everything that can be wrong with the options is found before the first request.
   const search = planSearch(options, urls)
   parseClasses(options)
-  const startedAt = new Date().toISOString()
+  const startedAt = new Date(context.clock.wallTimeMs()).toISOString()
   const first = await probe(options, urls[0] ?? '', options.model, context)
   const second =
     urls[1] === undefined ? undefined : await probe(options, urls[1], options.modelB ?? options.model, context)
-  const runner = new PointRunner(options, context, await findMeters(options.energy, first.target.url))
+  const runner = new PointRunner(options, context, await findMeters(options.energy, first.target.url, context.clock))
   const probes = second === undefined ? [first] : [first, second]
   for (const note of probes.flatMap((each) => each.notes)) runner.note(note)
   const points = await search.measure({ first, second }, runner)
@@ -39,7 +42,7 @@ export async function runBench(
     seed: options.seed,
     environment: readEnvironment(),
     target: {
-      url: urls.join(' and '),
+      url: urls.map(shownUrl).join(' and '),
       model: probes.map((each) => each.target.model).join(' and '),
       api: options.api,
       streamed: first.target.stream,
@@ -66,7 +69,7 @@ async function probe(
     limitMs: options.readyTimeout ?? defaultPatienceMs,
     unheard: options.readyTimeout !== undefined,
     stop: context.stop,
-    nowMs: context.nowMs,
+    clock: context.clock,
     onWait: context.onNote,
   }
   const model = named ?? (await findModel(url, toHeaders(options), patience))
@@ -75,6 +78,7 @@ async function probe(
     tokenizerPath: options.tokenizer,
     timeoutMs: Math.min(options.timeout, longestProbeMs),
     maxEventBytes: options.maxEventBytes,
+    maxTokensFieldIsOurs: options.maxTokensField === undefined,
     patience,
   })
 }

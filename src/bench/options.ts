@@ -151,6 +151,11 @@ export const benchOptions = defineOptions({
     default: true,
     help: 'Let answers end by themselves instead of asking for exactly --output tokens',
   },
+  maxTokensField: {
+    schema: z.string().regex(/^\w+$/, 'is no name of a field').optional(),
+    value: '<name>',
+    help: 'Field that limits an answer (default: max_tokens, or max_completion_tokens where that is refused)',
+  },
 
   concurrency: {
     schema: z.string(),

@@ -3,7 +3,7 @@ import type { Objectives } from './metrics/objectives.ts'
 
 /** Where requests go and how they are written. */
 export interface Target {
-  /** Base URL ending in `/v1`, without a slash behind. */
+  /** Base URL, without a slash behind its path; a query string stays. */
   readonly url: string
   readonly model: string
   readonly api: 'chat' | 'completion' | 'embedding'
@@ -13,6 +13,10 @@ export interface Target {
   readonly extraBody: Readonly<Record<string, unknown>>
   /** Ask the server to generate exactly max_tokens (`ignore_eos`, of vLLM, SGLang, llama.cpp and Tokenmill). */
   readonly ignoreEos: boolean
+  /** Ask streams to end with their usage (`stream_options`). */
+  readonly includeUsage: boolean
+  /** The field that limits an answer: `max_tokens`, or `max_completion_tokens` of models that think. */
+  readonly maxTokensField: string
 }
 
 /** A kind of request with its own lengths and objectives. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/index.ts'
 import type { RequestRecord } from './metrics/record.ts'
 import type { EnergyMeter } from './observe/energy.ts'
 import type { BenchOptions } from './options.ts'
@@ -9,7 +10,7 @@ import { metricsUrl, toLoadPlan, toWarmUp, toWorkers } from './settings.ts'
 
 /** What a bench is run by: time, the user's stop, and who watches. */
 export interface BenchContext {
-  readonly nowMs: () => number
+  readonly clock: Clock
   readonly stop: AbortSignal
   readonly version: string
   /** The exact command line, secrets removed. */
@@ -130,7 +131,7 @@ export class PointRunner {
         maxReceiveLagMs: options.maxReceiveLag,
         maxFailuresInRow: options.maxFailuresInRow ?? Math.max(fewestFailuresInRow, 3 * users),
       },
-      nowMs: this.#context.nowMs,
+      clock: this.#context.clock,
       stop: this.#context.stop,
     }
   }

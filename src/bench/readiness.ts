@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { sleep, type Clock } from '../core/index.ts'
 
 /** How long a server that is still loading its model is waited for, and who hears of it. */
 export interface Patience {
@@ -6,7 +6,7 @@ export interface Patience {
   /** Whether a port that nobody listens on is waited for too: only when the user asked, as most are mistyped. */
   readonly unheard: boolean
   readonly stop: AbortSignal
-  readonly nowMs: () => number
+  readonly clock: Clock
   readonly onWait: (line: string) => void
 }
 
@@ -26,19 +26,19 @@ export async function whenReady<T>(
   loading: (answer: T) => string | undefined,
   patience: Patience,
 ): Promise<T> {
-  const { limitMs, stop, nowMs, onWait } = patience
-  const sinceMs = nowMs()
+  const { limitMs, stop, clock, onWait } = patience
+  const sinceMs = clock.now()
   let answer = await ask()
   let reason = loading(answer)
   if (reason === undefined) return answer
   if (limitMs > 0) onWait(`${where} is not ready (${reason}): waiting up to ${seconds(limitMs)} (--ready-timeout).`)
-  while (reason !== undefined && nowMs() - sinceMs + pauseMs <= limitMs && !stop.aborted) {
-    await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined)
+  while (reason !== undefined && clock.now() - sinceMs + pauseMs <= limitMs && !stop.aborted) {
+    await sleep(pauseMs, clock, stop).catch(() => undefined)
     if (stop.aborted) return answer
     answer = await ask()
     reason = loading(answer)
   }
-  if (reason === undefined) onWait(`${where} became ready after ${seconds(nowMs() - sinceMs)}.`)
+  if (reason === undefined) onWait(`${where} became ready after ${seconds(clock.now() - sinceMs)}.`)
   return answer
 }
 

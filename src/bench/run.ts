@@ -1,3 +1,4 @@
+import type { Clock } from '../core/index.ts'
 import { LogHistogram } from '../workload/index.ts'
 import { startLoad } from './client/load-fleet.ts'
 import type { ClientHealth } from './client/worker-messages.ts'
@@ -20,8 +21,7 @@ export interface RunOptions {
   readonly metricsPeriodMs: number
   readonly meters: readonly EnergyMeter[]
   readonly limits: ClientLimits
-  /** Machine clock, ms. */
-  readonly nowMs: () => number
+  readonly clock: Clock
   /** The user stops the run: what still runs is given up, what was measured is reported. */
   readonly stop: AbortSignal
   /** Fires when enough is known: the run ends as on its last request, and is not called interrupted. */
@@ -49,10 +49,11 @@ export interface RunProgress {
 
 /** Offers one plan's load and measures it. Never throws for what a server does. */
 export async function runLoad(options: RunOptions): Promise<RunResult> {
-  const { plan, nowMs } = options
+  const { plan, clock } = options
+  const nowMs = (): number => clock.now()
   const steady = new RunAggregate(plan.classes, options.warmUp)
   const whole = new RunAggregate(plan.classes, { kind: 'none' })
-  const startedAt = new Date().toISOString()
+  const startedAt = new Date(clock.wallTimeMs()).toISOString()
   let failuresInRow = 0
   let givenUp: string | undefined
   let stopFleet: () => void = () => {}
@@ -82,8 +83,8 @@ export async function runLoad(options: RunOptions): Promise<RunResult> {
   const server =
     options.metricsUrl === undefined
       ? undefined
-      : new ServerWatch(options.metricsUrl, plan.target.headers, sinceStart, options.metricsPeriodMs)
-  const energy = options.meters.map((meter) => new EnergyWatch(meter, sinceStart))
+      : new ServerWatch(options.metricsUrl, plan.target.headers, sinceStart, options.metricsPeriodMs, clock)
+  const energy = options.meters.map((meter) => new EnergyWatch(meter, sinceStart, clock))
   server?.start()
   for (const each of energy) each.start()
   if (options.stop.aborted) onStop()

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { parseDurationMs, TokenmillError } from '../core/index.ts'
 import { levelAt, parseDistribution, stagesDurationMs } from '../workload/index.ts'
+import { besideApiUrl } from './endpoint-url.ts'
 import { toMsText } from './load-shape.ts'
 import type { WarmUp } from './metrics/aggregate.ts'
 import { parseObjective, parseObjectives, parsePairs, type Objectives } from './metrics/objectives.ts'
@@ -11,19 +12,6 @@ const defaultDurationMs = 30_000
 /** Users that one thread serves without lag at 20 tokens/s each. */
 const usersPerWorker = 512
 
-/** Base URL without a slash at its end. Throws `invalid_request` for what is no http(s) URL. */
-export function parseBaseUrl(text: string): string {
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw new TokenmillError('invalid_request', `'${text}' is no URL; write http://127.0.0.1:8080/v1.`)
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new TokenmillError('invalid_request', `'${text}' has protocol ${url.protocol}; http and https are measured.`)
-  return text.replace(/\/+$/, '')
-}
-
 export function toHeaders(options: BenchOptions): Record<string, string> {
   const headers: Record<string, string> = {}
   if (options.apiKey !== undefined) {
@@ -32,7 +20,8 @@ export function toHeaders(options: BenchOptions): Record<string, string> {
   }
   for (const text of options.header) {
     const split = text.indexOf(':')
-    if (split <= 0) throw new TokenmillError('invalid_request', `Header '${text}' is not 'name: value'.`)
+    // Not quoted: it may be a key.
+    if (split <= 0) throw new TokenmillError('invalid_request', "A --header is not 'name: value'.")
     const [name, value] = [text.slice(0, split).trim().toLowerCase(), text.slice(split + 1).trim()]
     checkHeader(name, value)
     headers[name] = value
@@ -59,6 +48,8 @@ export function toTarget(options: BenchOptions, url: string, model: string): Tar
     headers: toHeaders(options),
     extraBody: parseExtraBody(options.extraBody),
     ignoreEos: options.ignoreEos && options.api !== 'embedding',
+    includeUsage: true,
+    maxTokensField: options.maxTokensField ?? 'max_tokens',
   }
 }
 
@@ -175,8 +166,8 @@ export function toWorkers(options: BenchOptions, plan: LoadPlan): number {
   return Math.max(1, Math.min(availableParallelism() - 1, Math.ceil(users / usersPerWorker)))
 }
 
-/** Where the server's own metrics are; undefined where they are not to be read. */
+/** Where the server's own metrics are; undefined where they are not to be read, and where nobody says. */
 export function metricsUrl(asked: string | undefined, targetUrl: string): string | undefined {
   if (asked === 'none') return undefined
-  return asked ?? `${targetUrl.replace(/\/v1$/, '')}/metrics`
+  return asked ?? besideApiUrl(targetUrl, 'metrics')
 }

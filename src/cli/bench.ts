@@ -4,7 +4,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { z } from 'zod'
 import type { BenchOptions, BenchResult } from '../bench/index.ts'
 import { benchOptions } from '../bench/options.ts'
-import { defineOptions, flagName, TokenmillError } from '../core/index.ts'
+import { defineOptions, TokenmillError } from '../core/index.ts'
+import { shownCommandLine } from './bench-command-line.ts'
 import { defineCommand, type Io } from './command.ts'
 
 const report = defineCommand({
@@ -46,10 +47,10 @@ export const bench = defineCommand({
     const view = createLiveView(io.stderr, () => clock.now())
     const raw = values.raw === undefined ? undefined : new RawLog(values.raw)
     const result = await runBench(values, positionals.flat().map(String), {
-      nowMs: () => clock.now(),
+      clock,
       stop: io.stop,
       version: packageJson.version,
-      command: commandLine(values, process.argv.slice(2)),
+      command: shownCommandLine(process.argv.slice(2)),
       onNote: (line) => {
         if (!values.quiet) view.note(line)
       },
@@ -90,26 +91,6 @@ async function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): 
   if (values.json !== undefined && values.json !== '-') attempt(values.json, json)
   if (values.html !== undefined) attempt(values.html, () => htmlReport([result]))
   return failed
-}
-
-/** The command line to repeat the run, with values of secret options replaced. */
-function commandLine(values: BenchOptions, args: readonly string[]): string {
-  const secrets = new Set(
-    Object.entries(benchOptions)
-      .filter(([, option]) => 'secret' in option && option.secret)
-      .map(([key]) => flagName(key)),
-  )
-  const shown = args.map((arg, index) => {
-    const [flag] = arg.split('=')
-    if (secrets.has(args[index - 1] ?? '')) return '<secret>'
-    if (flag !== undefined && arg.includes('=') && secrets.has(flag)) return `${flag}=<secret>`
-    // A header may carry a key.
-    const isHeader = args[index - 1] === '--header' && /^(authorization|x-api-key|api-key|cookie)\s*:/i.test(arg)
-    const text = isHeader ? `${arg.split(':')[0]}: <secret>` : arg
-    return /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
-  })
-  const seed = args.some((arg) => arg.startsWith('--seed')) ? '' : ` --seed ${values.seed}`
-  return `tokenmill ${shown.join(' ')}${seed}`
 }
 
 function readText(file: string): string {

@@ -17,11 +17,13 @@ describe('parseTrace()', () => {
     const trace = parseTrace(mooncake, limits)
     expect(trace[2]).toEqual({
       atMs: 3000,
+      pauseMs: undefined,
       promptTokens: 1100,
       outputTokens: 794,
       blocks: [0, 28, 29],
       blockTokens: 512,
       prompt: undefined,
+      messages: undefined,
       session: undefined,
     })
   })
@@ -40,6 +42,32 @@ describe('parseTrace()', () => {
     expect(azure[1]?.atMs).toBeCloseTo(4314.579, 3)
     const burst = ['Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type', '5,ChatGPT,472,18,490,x']
     expect(parseTrace(burst, limits)[0]).toMatchObject({ atMs: 0, promptTokens: 472, outputTokens: 18 })
+  })
+
+  it('keeps the turns of a session in order, those with times by their times and others by the file', () => {
+    const rows = [
+      { session_id: 'a', timestamp: 9000, input_length: 1, output_length: 1 },
+      { session_id: 'a', delay: 500, input_length: 2, output_length: 1 },
+      { session_id: 'b', timestamp: 12_000, input_length: 11, output_length: 1 },
+      { session_id: 'a', input_length: 3, output_length: 1, delay: null },
+      { session_id: 'b', timestamp: 8000, input_length: 10, output_length: 1 },
+    ].map((row) => JSON.stringify(row))
+    const trace = parseTrace(rows, limits)
+    expect(trace.map(({ atMs, promptTokens, pauseMs }) => [atMs, promptTokens, pauseMs])).toEqual([
+      [0, 10, undefined],
+      [1000, 1, undefined],
+      [1500, 2, 500],
+      [1500, 3, undefined],
+      [4000, 11, undefined],
+    ])
+  })
+
+  it('reads conversations that are written out', () => {
+    const messages = [{ role: 'user', content: 'Hi', name: 'x' }]
+    const [request] = parseTrace([JSON.stringify({ session_id: 'a', messages, output_length: 3 })], limits)
+    expect(request).toMatchObject({ atMs: 0, promptTokens: 0, messages: [{ role: 'user', content: 'Hi' }] })
+    const wrong = JSON.stringify({ messages: [{ role: 'user' }], output_length: 3 })
+    expect(() => parseTrace([wrong], limits)).toThrow('Line 1 of the trace has messages that are no list')
   })
 
   it('names the line and what is wrong with it', () => {
@@ -75,5 +103,18 @@ describe('ditherTrace()', () => {
     expect(new Set(spread.map((request) => request.atMs)).size).toBe(3)
     expect(spread[0]?.atMs).toBeLessThan(3000)
     expect(ditherTrace(trace.slice(1), createRandom(5))).toEqual(trace.slice(1))
+  })
+
+  it('never moves a turn before the one it follows', () => {
+    const turn = (index: number) => ({ session_id: 's', timestamp: 0, input_length: index + 1, output_length: 1 })
+    const rows = [...Array.from({ length: 8 }, (_, index) => turn(index)), { ...turn(8), timestamp: 3000 }]
+    const trace = parseTrace(
+      rows.map((row) => JSON.stringify(row)),
+      limits,
+    )
+    for (let seed = 0; seed < 20; seed += 1) {
+      const order = ditherTrace(trace, createRandom(seed)).map((request) => request.promptTokens)
+      expect(order).toEqual(order.toSorted((a, b) => a - b))
+    }
   })
 })

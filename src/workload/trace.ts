@@ -1,23 +1,6 @@
 import { limitError, TokenmillError, type Random } from '../core/index.ts'
-
-/** One request of a recorded or written workload. */
-export interface TraceRequest {
-  /** Milliseconds after the first request of the trace. */
-  readonly atMs: number
-  readonly promptTokens: number
-  readonly outputTokens: number
-  /** Identities of the prompt's blocks: equal ids stand for equal text. Undefined where the trace does not say. */
-  readonly blocks: readonly number[] | undefined
-  /** Tokens in each block but the last. */
-  readonly blockTokens: number
-  /** The prompt itself, where the trace brings it. */
-  readonly prompt: string | undefined
-  /** Requests of one session are turns of one conversation, each after the answer to the one before. */
-  readonly session: string | undefined
-}
-
-/** Mooncake's block size (kvcache-ai/Mooncake, "traces"): 512 tokens. */
-const mooncakeBlockTokens = 512
+import type { TraceRequest } from './trace-request.ts'
+import { csvReader, readJsonRow, type TraceRow } from './trace-rows.ts'
 
 export interface TraceLimits {
   readonly maxTraceRequests: number
@@ -27,16 +10,17 @@ export interface TraceLimits {
  * Reads a trace, whichever of these it is:
  *
  * - JSONL, one object a line: `timestamp` (ms), `input_length`, `output_length`, `hash_ids` as Mooncake writes
- *   them; also `prompt` (or `text_input`), `session_id`, `block_size`. The prompt's length may be left out where
- *   the prompt is given.
+ *   them; also `prompt` (or `text_input`), `messages`, `session_id`, `delay` (ms after the answer to the turn before),
+ *   `block_size`. The prompt's length may be left out where the prompt is given.
  * - CSV with a header: `TIMESTAMP,ContextTokens,GeneratedTokens` as Azure's traces, or `Timestamp,…,Request
  *   tokens,Response tokens` (seconds) as BurstGPT's.
  *
- * Requests are sorted by time, and time starts at 0. Throws `invalid_request` with the line, or `limit_exceeded`.
+ * Requests are sorted by time, and time starts at 0. Turns of a session that all have times are in their order; where
+ * one has none, they are in the file's. Throws `invalid_request` with the line, or `limit_exceeded`.
  */
 export function parseTrace(lines: Iterable<string>, limits: TraceLimits): TraceRequest[] {
-  const requests: TraceRequest[] = []
-  let readRow: ((line: string, number: number) => TraceRequest) | undefined
+  const rows: TraceRow[] = []
+  let readRow: ((line: string, number: number) => TraceRow) | undefined
   let number = 0
   for (const raw of lines) {
     number += 1
@@ -49,111 +33,40 @@ export function parseTrace(lines: Iterable<string>, limits: TraceLimits): TraceR
       }
       readRow = readJsonRow
     }
-    requests.push(readRow(line, number))
-    if (requests.length > limits.maxTraceRequests) {
+    rows.push(readRow(line, number))
+    if (rows.length > limits.maxTraceRequests) {
       throw limitError(
         { name: 'maxTraceRequests', maximum: limits.maxTraceRequests, unit: 'requests' },
-        requests.length,
+        rows.length,
         'The trace',
         'Cut the file, or raise the limit.',
       )
     }
   }
-  if (requests.length === 0) throw new TokenmillError('invalid_request', 'The trace holds no request.')
+  if (rows.length === 0) throw new TokenmillError('invalid_request', 'The trace holds no request.')
+  const requests = placeTurns(rows)
   const firstMs = requests.reduce((least, request) => Math.min(least, request.atMs), Infinity)
   return moved(requests, (request) => request.atMs - firstMs)
 }
 
-function readJsonRow(line: string, number: number): TraceRequest {
-  let row: Record<string, unknown>
-  try {
-    row = JSON.parse(line) as Record<string, unknown>
-  } catch (error) {
-    throw new TokenmillError('invalid_request', `Line ${number} of the trace is not JSON.`, {}, error)
-  }
-  if (typeof row !== 'object' || row === null) throw wrong(number, 'is no object')
-  const prompt = row['prompt'] ?? row['text_input']
-  if (prompt !== undefined && typeof prompt !== 'string') throw wrong(number, 'has a prompt that is no text')
-  const blocks = row['hash_ids']
-  if (blocks !== undefined && !isNaturals(blocks)) throw wrong(number, 'has hash_ids that are no whole numbers ≥ 0')
-  const session = row['session_id']
-  return {
-    atMs: readNumber(row['timestamp'] ?? 0, number, 'timestamp'),
-    promptTokens:
-      prompt !== undefined && row['input_length'] === undefined
-        ? 0
-        : readCount(row['input_length'] ?? row['prompt_tokens'], number, 'input_length'),
-    outputTokens: readCount(row['output_length'] ?? row['output_tokens'], number, 'output_length'),
-    blocks,
-    blockTokens: readCount(row['block_size'] ?? mooncakeBlockTokens, number, 'block_size'),
-    prompt,
-    session: typeof session === 'string' || typeof session === 'number' ? String(session) : undefined,
-  }
-}
-
-/** Column names in lower case, for each quantity the known spellings. */
-const csvColumns = {
-  time: ['timestamp', 'arrived_at', 'time'],
-  prompt: ['contexttokens', 'request tokens', 'input_length', 'num_prefill_tokens', 'prompt_tokens'],
-  output: ['generatedtokens', 'response tokens', 'output_length', 'num_decode_tokens', 'output_tokens'],
-} as const
-
-function csvReader(header: string): (line: string, number: number) => TraceRequest {
-  const names = header.split(',').map((name) => name.trim().toLowerCase())
-  const column = (kind: keyof typeof csvColumns): number => {
-    const at = names.findIndex((name) => (csvColumns[kind] as readonly string[]).includes(name))
-    if (at >= 0) return at
-    throw new TokenmillError(
-      'invalid_request',
-      `The trace's header is '${header.slice(0, 120)}'; it needs a column for ${kind}: ${csvColumns[kind].join(', ')}.`,
-    )
-  }
-  const [time, prompt, output] = [column('time'), column('prompt'), column('output')]
-  return (line, number) => {
-    const cells = line.split(',')
-    return {
-      atMs: readTimeMs(cells[time] ?? '', number),
-      promptTokens: readCount(Number(cells[prompt] ?? Number.NaN), number, names[prompt] ?? 'prompt'),
-      outputTokens: readCount(Number(cells[output] ?? Number.NaN), number, names[output] ?? 'output'),
-      blocks: undefined,
-      blockTokens: mooncakeBlockTokens,
-      prompt: undefined,
-      session: undefined,
-    }
-  }
-}
-
-/** A bare number is seconds; else a date and time, in UTC, of which digits beyond the millisecond count too. */
-function readTimeMs(cell: string, number: number): number {
-  if (/^\s*\d+(\.\d+)?\s*$/.test(cell)) return Number(cell) * 1000
-  const match = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?$/.exec(cell.trim())
-  const wholeMs = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}${match[4] ?? 'Z'}`)
-  if (Number.isNaN(wholeMs)) throw wrong(number, `has time '${cell}'`)
-  return wholeMs + Number(match?.[3] ?? 0) * 1000
-}
-
-function readNumber(value: unknown, number: number, name: string): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value
-  throw wrong(number, `has ${name} ${JSON.stringify(value)}, which is no number`)
-}
-
-/** A whole number ≥ 0; 0 where the trace has an empty answer, which a replay rounds up to one token. */
-function readCount(value: unknown, number: number, name: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value
-  throw wrong(number, `has ${name} ${JSON.stringify(value) ?? 'missing'}; it must be a whole number ≥ 0`)
-}
-
-function isNaturals(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && (each as number) >= 0)
-}
-
-function wrong(number: number, what: string): TokenmillError {
-  return new TokenmillError('invalid_request', `Line ${number} of the trace ${what}.`)
+/** Gives each row a time: a turn without one follows the turn before it in the file, after its pause. */
+function placeTurns(rows: readonly TraceRow[]): TraceRequest[] {
+  const untimed = new Set(rows.filter((row) => row.atMs === undefined).map((row) => row.session))
+  const lastMs = new Map<string, number>()
+  return rows.map((row) => {
+    const { session, pauseMs = 0 } = row
+    if (session === undefined || !untimed.has(session)) return Object.assign({}, row, { atMs: row.atMs ?? 0 })
+    const before = lastMs.get(session)
+    const atMs = before === undefined ? (row.atMs ?? pauseMs) : Math.max(before, row.atMs ?? before + pauseMs)
+    lastMs.set(session, atMs)
+    return Object.assign({}, row, { atMs })
+  })
 }
 
 /**
  * Spreads requests whose recorded time was rounded down to a bucket: each moves by a random part of the time to
- * the next distinct stamp (the last by that of the bucket before). Times that are all distinct stay as they are.
+ * the next distinct stamp (the last by that of the bucket before). Times that are all distinct stay as they are, and no
+ * turn comes before the one it follows.
  */
 export function ditherTrace(trace: readonly TraceRequest[], random: Random): TraceRequest[] {
   const stamps = [...new Set(trace.map((request) => request.atMs))].toSorted((a, b) => a - b)
@@ -163,7 +76,14 @@ export function ditherTrace(trace: readonly TraceRequest[], random: Random): Tra
     const next = stamps[index + 1]
     widths.set(stamp, next === undefined ? (widths.get(stamps[index - 1] ?? 0) ?? 0) : next - stamp)
   }
-  return moved(trace, (request) => request.atMs + random() * (widths.get(request.atMs) ?? 0))
+  const lastMs = new Map<string, number>()
+  return moved(trace, ({ atMs, session }) => {
+    const movedMs = atMs + random() * (widths.get(atMs) ?? 0)
+    if (session === undefined) return movedMs
+    const inOrderMs = Math.max(movedMs, lastMs.get(session) ?? 0)
+    lastMs.set(session, inOrderMs)
+    return inOrderMs
+  })
 }
 
 /** The requests at new times, sorted by them. */

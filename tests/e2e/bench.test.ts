@@ -49,7 +49,7 @@ function measure(
 ): Promise<BenchResult> {
   const clock = createMachineClock()
   return runBench({ ...defaultValues(benchOptions), ...calm, ...options }, [urls].flat(), {
-    nowMs: () => clock.now(),
+    clock,
     stop,
     version: 'test',
     command: 'test',

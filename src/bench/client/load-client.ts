@@ -1,7 +1,9 @@
 import type { Target } from '../plan.ts'
 import type { RequestOutcome, RequestRecord } from '../metrics/record.ts'
+import { operationUrl } from '../endpoint-url.ts'
 import { Connections, type AnswerHandler } from './connections.ts'
 import type { LoopWatch } from './loop-watch.ts'
+import { secretsOf, withoutSecrets } from '../secrets.ts'
 import type { PlannedRequest } from './request-source.ts'
 import { StreamTimeline } from './stream-timeline.ts'
 
@@ -41,11 +43,13 @@ export class LoadClient {
   /** All of a request's head but its id and the length of its body. */
   readonly #head: string
   readonly #running = new Set<Exchange>()
+  readonly #secrets: readonly string[]
 
   constructor(options: LoadClientOptions) {
     this.#options = options
     const { target } = options
-    const url = new URL(`${target.url}/${apiPaths[target.api]}`)
+    this.#secrets = secretsOf(target.headers)
+    const url = operationUrl(target.url, apiPaths[target.api])
     this.#connections = new Connections(url)
     const fields = {
       host: url.host,
@@ -70,11 +74,18 @@ export class LoadClient {
   send(planned: PlannedRequest, scheduledMs: number, capWaitMs: number): Promise<SentRequest> {
     const { target } = this.#options
     return new Promise((resolve) => {
-      const exchange = new Exchange(this.#options, planned, scheduledMs, capWaitMs, (sent) => {
-        this.#running.delete(exchange)
-        if (sent.record.outcome !== 'ok') this.#connections.giveUp(exchange)
-        resolve(sent)
-      })
+      const exchange = new Exchange(
+        this.#options,
+        planned,
+        scheduledMs,
+        capWaitMs,
+        (sent) => {
+          this.#running.delete(exchange)
+          if (sent.record.outcome !== 'ok') this.#connections.giveUp(exchange)
+          resolve(sent)
+        },
+        this.#secrets,
+      )
       this.#running.add(exchange)
       const { id, body } = planned
       const name = 'x-request-id' in target.headers ? '' : `x-request-id: ${id}\r\n`
@@ -103,6 +114,7 @@ class Exchange implements AnswerHandler {
   readonly #capWaitMs: number
   readonly #sentMs: number
   readonly #onFinish: (sent: SentRequest) => void
+  readonly #secrets: readonly string[]
   readonly #timeline: StreamTimeline
   readonly #timer: NodeJS.Timeout
   #status = 0
@@ -120,12 +132,14 @@ class Exchange implements AnswerHandler {
     scheduledMs: number,
     capWaitMs: number,
     onFinish: (sent: SentRequest) => void,
+    secrets: readonly string[],
   ) {
     this.#options = options
     this.#planned = planned
     this.#scheduledMs = scheduledMs
     this.#capWaitMs = capWaitMs
     this.#onFinish = onFinish
+    this.#secrets = secrets
     this.#timeline = new StreamTimeline(options.maxEventBytes, options.keepText)
     this.#sentMs = options.nowMs()
     this.#timer = setTimeout(() => this.#onTimeout(), options.timeoutMs)
@@ -162,7 +176,7 @@ class Exchange implements AnswerHandler {
     if (this.#finished) return
     if (this.#status === 429 || this.#status === 503) return this.finish('refused', this.#errorText())
     if (this.#status >= 300) return this.finish('httpError', this.#errorText())
-    if (this.#kind === 'other') return this.finish('notJson', `answered ${this.#text().slice(0, 80)}`)
+    if (this.#kind === 'other') return this.finish('notJson', `answered ${this.#text()}`)
     if (this.#kind === 'json') this.#timeline.takeBody(this.#text(), this.#readMs)
     const { problem, chunks, finishReason, done } = this.#timeline
     if (problem !== undefined) this.finish(problem.kind, problem.message)
@@ -206,7 +220,7 @@ class Exchange implements AnswerHandler {
         endMs,
         outcome,
         status: this.#status,
-        message: message.slice(0, 200),
+        message: withoutSecrets(message, this.#secrets).slice(0, 200),
         streamed: this.#kind === 'events',
         promptTokensAsked: this.#planned.promptTokens,
         outputTokensAsked: this.#planned.outputTokens,
@@ -252,7 +266,7 @@ class Exchange implements AnswerHandler {
     } catch {
       // Not JSON: the text itself says more than nothing.
     }
-    return `${this.#status}: ${text.slice(0, 120)}`
+    return `${this.#status}: ${text}`
   }
 
   #onTimeout(): void {

@@ -1,11 +1,5 @@
 import { createRandom } from '../../core/index.ts'
-import {
-  arrivalTimesMs,
-  deriveSeed,
-  nextTimeAtLevel,
-  parseDistribution,
-  type Distribution,
-} from '../../workload/index.ts'
+import { arrivalTimesMs, deriveSeed, nextTimeAtLevel, parseDistribution } from '../../workload/index.ts'
 import { peakConcurrency, type LoadPlan } from '../plan.ts'
 import type { RequestOutcome, RequestRecord } from '../metrics/record.ts'
 import { LoadClient, type AbandonReason, type SentRequest } from './load-client.ts'
@@ -40,7 +34,6 @@ export class LoadRunner {
   readonly #plan: LoadPlan
   readonly #client: LoadClient
   readonly #source: RequestSource
-  readonly #turnPause: Distribution
   /** Conversations of this part that may still begin. */
   readonly #sessions: number
   #begun = 0
@@ -61,7 +54,6 @@ export class LoadRunner {
     this.#options = options
     this.#plan = plan
     this.#source = new RequestSource(plan)
-    this.#turnPause = parseDistribution(plan.turnPauseMs)
     const total =
       plan.shape.kind === 'trace'
         ? Math.min(this.#source.traceTimesMs().length, plan.maxRequests)
@@ -172,7 +164,7 @@ export class LoadRunner {
     if (shape.kind === 'closed') return
     const times: Iterable<number> =
       shape.kind === 'trace'
-        ? this.#source.traceTimesMs().map((atMs) => atMs / shape.speed)
+        ? this.#source.traceTimesMs()
         : arrivalTimesMs(shape.process, shape.rates, createRandom(deriveSeed(seed, 0x6172)))
     let index = 0
     for (const time of times) {
@@ -190,7 +182,6 @@ export class LoadRunner {
 
   /** All turns of a conversation; ends early where one fails. Resolves to the end of its last turn. */
   async #converse(session: Session, firstDueMs: number): Promise<number> {
-    const random = createRandom(deriveSeed(this.#plan.seed ^ 0x7475_726e, session.number))
     let dueMs = firstDueMs
     for (let turn = 0; turn < session.turns; turn += 1) {
       if (turn > 0 && !(await this.#sleepUntil(dueMs))) break
@@ -203,7 +194,7 @@ export class LoadRunner {
         break
       }
       session.answered(text)
-      if (turn + 1 < session.turns) dueMs += this.#turnPause.sample(random)
+      if (turn + 1 < session.turns) dueMs = session.nextDueMs(record.endMs)
     }
     return dueMs
   }

@@ -5,9 +5,10 @@ import {
   PromptText,
   sampleLength,
   type Distribution,
+  type TraceMessage,
   type TraceRequest,
 } from '../../workload/index.ts'
-import type { LoadPlan } from '../plan.ts'
+import type { LoadPlan, LoadShape } from '../plan.ts'
 
 /** One request, ready to be sent. */
 export interface PlannedRequest {
@@ -20,17 +21,14 @@ export interface PlannedRequest {
   readonly body: string
 }
 
-interface Message {
-  readonly role: 'user' | 'assistant'
-  readonly content: string
-}
-
 /** A conversation under way: ask for the next turn, then tell what was answered. */
 export interface Session {
   readonly number: number
   readonly turns: number
   next(): PlannedRequest
   answered(text: string): void
+  /** When the next turn is due, where the answer to the one before ended at a time. */
+  nextDueMs(lastEndMs: number): number
 }
 
 /**
@@ -40,6 +38,7 @@ export interface Session {
 export class RequestSource {
   readonly #plan: LoadPlan
   readonly #text: PromptText
+  readonly #turnPause: Distribution
   readonly #lengths: readonly { readonly prompt: Distribution; readonly output: Distribution }[]
   /** Requests of each conversation of a trace, in the order of their first request. */
   readonly #trace: readonly (readonly TraceRequest[])[]
@@ -47,14 +46,15 @@ export class RequestSource {
   constructor(plan: LoadPlan) {
     this.#plan = plan
     this.#text = new PromptText(plan.textSeed, plan.words)
+    this.#turnPause = parseDistribution(plan.turnPauseMs)
     this.#lengths = plan.classes.map((each) => ({
       prompt: parseDistribution(each.promptTokens),
       output: parseDistribution(each.outputTokens),
     }))
-    this.#trace = plan.shape.kind === 'trace' ? groupSessions(plan.shape.requests) : []
+    this.#trace = plan.shape.kind === 'trace' ? groupSessions(toReplayTimes(plan.shape)) : []
   }
 
-  /** Start of each conversation of the trace, in ms after its beginning. */
+  /** Start of each conversation of the trace, in ms after the run's beginning. */
   traceTimesMs(): number[] {
     return this.#trace.map((requests) => requests[0]?.atMs ?? 0)
   }
@@ -68,7 +68,8 @@ export class RequestSource {
     const { plan, random } = { plan: this.#plan, random: createRandom(deriveSeed(this.#plan.seed, number)) }
     const classIndex = drawClass(plan, random)
     const lengths = this.#lengths[classIndex]
-    const history: Message[] = []
+    const pauses = createRandom(deriveSeed(plan.seed ^ 0x7475_726e, number))
+    const history: TraceMessage[] = []
     let turn = 0
     const write = (promptTokens: number): string => {
       const stream = number * plan.turns + turn
@@ -90,13 +91,14 @@ export class RequestSource {
         return planned
       },
       answered: (text) => history.push({ role: 'assistant', content: text }),
+      nextDueMs: (lastEndMs) => lastEndMs + this.#turnPause.sample(pauses),
     }
   }
 
   #tracedSession(number: number, requests: readonly TraceRequest[]): Session {
     const { plan } = { plan: this.#plan }
     const classIndex = drawClass(plan, createRandom(deriveSeed(plan.seed, number)))
-    const history: Message[] = []
+    const history: TraceMessage[] = []
     let turn = 0
     return {
       number,
@@ -111,13 +113,18 @@ export class RequestSource {
             : this.#text.blocks(request.blocks, promptTokens, request.blockTokens))
         history.push({ role: 'user', content })
         // A trace with block identities states whole prompts: its turns carry their history in their blocks.
-        const messages = request?.blocks === undefined ? history : history.slice(-1)
+        const own = request?.blocks === undefined ? history : history.slice(-1)
+        const messages = request?.messages ?? own
         const outputTokens = Math.max(1, request?.outputTokens ?? 1)
         const planned = this.#planned(number, turn, classIndex, promptTokens, outputTokens, messages)
         turn += 1
         return planned
       },
       answered: (text) => history.push({ role: 'assistant', content: text }),
+      nextDueMs: (lastEndMs) => {
+        const { pauseMs, atMs = 0 } = requests[turn] ?? {}
+        return pauseMs === undefined ? Math.max(lastEndMs, atMs) : lastEndMs + pauseMs
+      },
     }
   }
 
@@ -127,7 +134,7 @@ export class RequestSource {
     classIndex: number,
     promptTokens: number,
     outputTokens: number,
-    messages: readonly Message[],
+    messages: readonly TraceMessage[],
   ): PlannedRequest {
     const body = requestBody(this.#plan, messages, outputTokens)
     const id = `bench-${this.#plan.seed}-${session}-${turn}`
@@ -138,17 +145,18 @@ export class RequestSource {
 /** The body of a request in the API's terms; `extraBody` has the last word. */
 export function requestBody(
   plan: Pick<LoadPlan, 'target'>,
-  messages: readonly Message[],
+  messages: readonly TraceMessage[],
   outputTokens: number,
 ): Record<string, unknown> {
-  const { api, model, stream, ignoreEos, extraBody } = plan.target
+  const { api, model, stream, ignoreEos, includeUsage, maxTokensField, extraBody } = plan.target
   const text = messages.map((message) => message.content).join('\n')
   if (api === 'embedding') return { model, input: text, encoding_format: 'float', ...extraBody }
   return {
     model,
     ...(api === 'chat' ? { messages } : { prompt: text }),
-    max_tokens: outputTokens,
-    ...(stream ? { stream: true, stream_options: { include_usage: true } } : {}),
+    [maxTokensField]: outputTokens,
+    ...(stream ? { stream: true } : {}),
+    ...(stream && includeUsage ? { stream_options: { include_usage: true } } : {}),
     ...(ignoreEos ? { ignore_eos: true } : {}),
     ...extraBody,
   }
@@ -161,6 +169,15 @@ function drawClass(plan: LoadPlan, random: Random): number {
     draw -= each.share
   }
   return plan.classes.length - 1
+}
+
+/** The trace's requests with their times and pauses as they are replayed. */
+function toReplayTimes({ requests, speed }: Extract<LoadShape, { readonly kind: 'trace' }>): TraceRequest[] {
+  return requests.map((request) => {
+    const { atMs, pauseMs } = request
+    const replayed = { atMs: atMs / speed, pauseMs: pauseMs === undefined ? undefined : pauseMs / speed }
+    return Object.assign({}, request, replayed)
+  })
 }
 
 function groupSessions(requests: readonly TraceRequest[]): TraceRequest[][] {

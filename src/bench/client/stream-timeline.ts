@@ -1,5 +1,6 @@
 import { SseReader, type SseEvent } from '../../protocol/index.ts'
 import { learnTemplate, matchTemplate, type FrameTemplate } from './frame-template.ts'
+import { outputText, type WireChoice } from './output-text.ts'
 
 /** Usage as the server reported it; undefined fields were not reported. */
 export interface ReportedUsage {
@@ -17,20 +18,6 @@ interface WireChunk {
     readonly prompt_tokens_details?: { readonly cached_tokens?: unknown } | null
   } | null
   readonly data?: unknown
-}
-
-interface WireChoice {
-  readonly delta?: WireText | null
-  readonly message?: WireText | null
-  readonly text?: unknown
-  readonly finish_reason?: unknown
-}
-
-interface WireText {
-  readonly content?: unknown
-  readonly reasoning_content?: unknown
-  readonly reasoning?: unknown
-  readonly tool_calls?: readonly { readonly function?: { readonly arguments?: unknown; readonly name?: unknown } }[]
 }
 
 /** Templates that did not fit the next event, in a row, after which a stream's events are all parsed. */
@@ -139,9 +126,9 @@ export class StreamTimeline {
     try {
       chunk = JSON.parse(json) as WireChunk | null
     } catch {
-      return this.#fail('malformed', `not JSON: ${json.slice(0, 80)}`)
+      return this.#fail('malformed', `not JSON: ${json}`)
     }
-    if (typeof chunk !== 'object' || chunk === null) return this.#fail('malformed', `no object: ${json.slice(0, 80)}`)
+    if (typeof chunk !== 'object' || chunk === null) return this.#fail('malformed', `no object: ${json}`)
     if (chunk.error !== undefined && chunk.error !== null) return this.#fail('errorEvent', errorText(chunk.error))
     if (chunk.usage !== undefined && chunk.usage !== null) this.#takeUsage(chunk.usage)
     if (chunk.choices !== undefined && chunk.choices !== null) this.#takeChoices(chunk.choices)
@@ -151,7 +138,7 @@ export class StreamTimeline {
   #takeChoices(choices: readonly WireChoice[]): void {
     if (!Array.isArray(choices)) return this.#fail('malformed', 'choices is no list')
     for (const choice of choices as readonly WireChoice[]) {
-      const text = textOf(choice)
+      const text = outputText(choice)
       if (text !== '') {
         if (this.#keepText) this.text += text
         this.#arrived(text.length)
@@ -182,7 +169,7 @@ export class StreamTimeline {
   }
 
   #fail(kind: 'malformed' | 'errorEvent', message: string): void {
-    this.problem ??= { kind, message: message.slice(0, 200) }
+    this.problem ??= { kind, message }
   }
 }
 
@@ -196,29 +183,10 @@ function plainText(json: string): string | undefined {
     const [choice, ...others] = Array.isArray(choices) ? (choices as readonly WireChoice[]) : []
     if (choice === undefined || others.length > 0 || (usage ?? error ?? choice.finish_reason ?? null) !== null)
       return undefined
-    return textOf(choice)
+    return outputText(choice)
   } catch {
     return undefined
   }
-}
-
-/** Everything the model generated in a choice: answer, reasoning, arguments of tool calls. */
-function textOf(choice: WireChoice | null | undefined): string {
-  if (typeof choice !== 'object' || choice === null) return ''
-  if (typeof choice.text === 'string') return choice.text
-  const body = choice.delta ?? choice.message
-  if (typeof body !== 'object' || body === null) return ''
-  if (typeof body.content === 'string' && body.content !== '') return body.content
-  // Servers that speak both names send the same text twice: it counts once.
-  const reasoning = body.reasoning_content ?? body.reasoning
-  if (typeof reasoning === 'string' && reasoning !== '') return reasoning
-  if (!Array.isArray(body.tool_calls)) return ''
-  const calls = body.tool_calls as NonNullable<WireText['tool_calls']>
-  return calls.map((call) => `${textPart(call?.function?.name)}${textPart(call?.function?.arguments)}`).join('')
-}
-
-function textPart(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }
 
 /** A count of tokens as a server may report it; anything else is unknown. */

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import type { Clock } from '../../core/index.ts'
+import { fetchText } from '../fetch-text.ts'
 import { parsePrometheus } from './server-metrics.ts'
 
 const run = promisify(execFile)
@@ -36,13 +38,13 @@ export async function nvidiaMeter(): Promise<EnergyMeter | undefined> {
 }
 
 /** GPUs by a DCGM exporter: DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION, millijoules since the driver started. */
-export function dcgmMeter(url: string): EnergyMeter {
+export function dcgmMeter(url: string, clock: Clock): EnergyMeter {
   return {
     name: `DCGM energy counter at ${url}`,
     basis: 'counter',
     read: async () => {
-      const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
-      const millijoules = parsePrometheus(await response.text()).get('DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION')
+      const { text } = await fetchText(url, { limitMs: 5_000, clock })
+      const millijoules = parsePrometheus(text).get('DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION')
       if (millijoules === undefined) throw new Error(`${url} has no DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION`)
       return { joules: millijoules / 1000 }
     },
@@ -102,12 +104,15 @@ export class EnergyWatch {
   #lastWatts: number | undefined
   #firstJoules: number | undefined
   #broken: string | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #cancelNext: () => void = () => {}
   #stopped = false
 
-  constructor(meter: EnergyMeter, nowMs: () => number) {
+  /** `nowMs` counts from the start of the run. */
+  constructor(meter: EnergyMeter, nowMs: () => number, clock: Clock) {
     this.#meter = meter
     this.#nowMs = nowMs
+    this.#clock = clock
   }
 
   get name(): string {
@@ -125,7 +130,7 @@ export class EnergyWatch {
   start(): void {
     const tick = async (): Promise<void> => {
       await this.#read()
-      if (!this.#stopped) this.#timer = setTimeout(() => void tick(), readPeriodMs)
+      if (!this.#stopped) this.#cancelNext = this.#clock.schedule(readPeriodMs, () => void tick())
     }
     void tick()
   }
@@ -133,7 +138,7 @@ export class EnergyWatch {
   /** Takes the last reading. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    this.#cancelNext()
     await this.#read()
   }
 

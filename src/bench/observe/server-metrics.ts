@@ -1,3 +1,6 @@
+import type { Clock } from '../../core/index.ts'
+import { fetchText } from '../fetch-text.ts'
+
 /** What engines tell about themselves, whatever they call it. Undefined: this engine does not say. */
 export interface ServerSample {
   /** Ms since the start of the run. */
@@ -86,13 +89,22 @@ export class ServerWatch {
   readonly #nowMs: () => number
   #periodMs: number
   #samples: ServerSample[] = []
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #cancelNext: () => void = () => {}
   readonly #stop = new AbortController()
   /** Why there are no samples; undefined while there are. */
   problem: string | undefined
 
-  constructor(url: string, headers: Readonly<Record<string, string>>, nowMs: () => number, periodMs: number) {
+  /** `nowMs` counts from the start of the run. */
+  constructor(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    nowMs: () => number,
+    periodMs: number,
+    clock: Clock,
+  ) {
     this.#url = url
+    this.#clock = clock
     this.#headers = headers
     this.#nowMs = nowMs
     this.#periodMs = periodMs
@@ -105,22 +117,26 @@ export class ServerWatch {
   start(): void {
     const tick = async (): Promise<void> => {
       await this.#scrape()
-      if (!this.#stop.signal.aborted) this.#timer = setTimeout(() => void tick(), this.#periodMs)
+      if (!this.#stop.signal.aborted) this.#cancelNext = this.#clock.schedule(this.#periodMs, () => void tick())
     }
     void tick()
   }
 
   stop(): void {
     this.#stop.abort()
-    clearTimeout(this.#timer)
+    this.#cancelNext()
   }
 
   async #scrape(): Promise<void> {
     try {
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(5_000)])
-      const response = await fetch(this.#url, { headers: this.#headers, signal })
-      const text = await response.text()
-      if (!response.ok) throw new Error(`status ${response.status}`)
+      const { signal: stop } = this.#stop
+      const { status, text } = await fetchText(this.#url, {
+        headers: this.#headers,
+        limitMs: 5_000,
+        clock: this.#clock,
+        stop,
+      })
+      if (status !== 200) throw new Error(`status ${status}`)
       const sample = toServerSample(text, this.#nowMs())
       if (Object.values(sample).filter((value) => value !== undefined).length === 1)
         throw new Error('no metric that is known')
