@@ -5,7 +5,7 @@ import type { Engine, UsageSink } from '../inference/index.ts'
 import type { protocolOptions } from '../protocol/options.ts'
 import { Admission } from '../scheduler/index.ts'
 import { fleetOptions, type schedulerOptions } from '../scheduler/options.ts'
-import { createLogger, FleetMetrics, logRecord, Metrics, type LogTarget } from '../telemetry/index.ts'
+import { AccessLog, createLogger, FleetMetrics, Metrics, type LogTarget } from '../telemetry/index.ts'
 import type { telemetryOptions } from '../telemetry/options.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import { createApp, type ServerTls } from './app.ts'
@@ -111,9 +111,10 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     () => parts.logTarget.droppedLines ?? 0,
   )
   const fleetMetrics = new FleetMetrics(metrics.registry, () => fleet?.gauges() ?? [])
+  const accessLog = new AccessLog(settings.logLevel, parts.logTarget, clock)
   const sinks: readonly UsageSink[] = [
     (record) => metrics.record(record),
-    (record) => logRecord(logger, record),
+    (record) => accessLog.write(record),
     ...(parts.sinks ?? []),
   ]
 

@@ -1,6 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 import type { TokenmillError } from '../core/index.ts'
 import { outcomeOf, type EngineStatus } from '../inference/index.ts'
+import { CounterFamily } from './metric-family.ts'
 
 /** An endpoint of a model as the gauges see it at the moment of a scrape. */
 export interface EndpointGauges {
@@ -16,14 +17,13 @@ type Read = (endpoint: EndpointGauges) => number | undefined
 
 /** Metrics of a fleet, by model and endpoint. Gauges are read at the scrape; what an engine does not tell is left out. */
 export class FleetMetrics {
-  readonly #attempts: Counter<'model_name' | 'endpoint' | 'outcome'>
+  readonly #attempts: CounterFamily
 
   constructor(registry: Registry, endpoints: () => readonly EndpointGauges[]) {
-    this.#attempts = new Counter({
+    this.#attempts = new CounterFamily(registry, {
       name: 'tokenmill_endpoint_attempts_total',
       help: 'Attempts of requests on endpoints, by how they ended; more attempts than requests are retries',
       labelNames: ['model_name', 'endpoint', 'outcome'],
-      registers: [registry],
     })
     const gauges: readonly (readonly [name: string, help: string, read: Read])[] = [
       ['up', 'It can serve, by its health checks', ({ status }) => Number(status.state === 'ready')],
@@ -59,7 +59,7 @@ export class FleetMetrics {
 
   attemptEnded(model: string, endpoint: string, error: TokenmillError | undefined): void {
     const outcome = error === undefined ? 'completed' : outcomeOf(error)
-    this.#attempts.inc({ model_name: model, endpoint, outcome })
+    this.#attempts.add(this.#attempts.series(model, endpoint, outcome))
   }
 }
 

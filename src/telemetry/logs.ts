@@ -1,5 +1,4 @@
 import { pino, type Logger } from 'pino'
-import type { UsageRecord } from '../inference/index.ts'
 import type { LogLevel } from './options.ts'
 
 export type { Logger } from 'pino'
@@ -26,23 +25,6 @@ export function createLogger(level: LogLevel, target: LogTarget): Logger {
   )
 }
 
-/** One access line a request, made from its record alone. */
-export function logRecord(logger: Logger, record: UsageRecord): void {
-  const level = record.outcome === 'failed' ? 'error' : 'info'
-  // At a level that is off not even the line's fields are gathered.
-  if (!logger.isLevelEnabled(level)) return
-  const round = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms * 10) / 10)
-  const { ttftMs, tpotMs, stallMs, durationMs, admittedAfterMs, receivedAtMs: _, tokensEstimated, ...rest } = record
-  const times = {
-    admittedAfterMs: round(admittedAfterMs),
-    ttftMs: round(ttftMs),
-    tpotMs: round(tpotMs),
-    stallMs: round(stallMs),
-    durationMs: round(durationMs),
-  }
-  logger[level]({ ...rest, ...(tokensEstimated ? { tokensEstimated } : {}), ...times }, 'request')
-}
-
 /** The line that tells how many were dropped: no logger takes part, so it comes first once the target works again. */
 export function droppedNote(lines: number, wallTimeMs: number, terminal: boolean): string {
   const time = new Date(wallTimeMs).toISOString()
@@ -51,7 +33,7 @@ export function droppedNote(lines: number, wallTimeMs: number, terminal: boolean
 }
 
 /** `10:02:03 info request operation="POST /v1/…" model="nano" …` */
-function toTerminalLine(line: string): string {
+export function toTerminalLine(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
   const pairs = Object.entries(fields).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,

@@ -29,16 +29,17 @@ export class RequestAccount {
   readonly #operation: string
   readonly #sinceMs: number
   readonly #receivedAtMs: number
-  readonly #facts = {
-    model: '',
-    endpoint: undefined,
-    keyName: undefined,
-    stream: false,
-    sequences: 1,
-  } as Writable<RequestFacts>
-  readonly #prompts: PromptTokens[] = []
-  /** Time of the last token of each sequence. */
-  readonly #lastTokenMs: number[] = []
+  #model = ''
+  #endpoint: string | undefined
+  #keyName: string | undefined
+  #stream = false
+  #sequences = 1
+  /** Of the first prompt, which is nearly always the only one. */
+  #tokens: PromptTokens | undefined
+  #furtherTokens: Map<number, PromptTokens> | undefined
+  /** Time of the last token of the first sequence, and of others. */
+  #lastTokenMs: number | undefined
+  #furtherLastTokenMs: Map<number, number> | undefined
   #observer: TokenObserver | undefined
   #admittedAfterMs: number | undefined
   #engineCalledAfterMs: number | undefined
@@ -72,8 +73,13 @@ export class RequestAccount {
     return this.#engineCalledAfterMs === undefined ? undefined : this.#engineCalledAfterMs - this.#queuedMs
   }
 
-  describe(facts: Partial<RequestFacts>): void {
-    Object.assign(this.#facts, facts)
+  /** Facts as they become known; what is absent or undefined stays as it is. */
+  describe({ model, endpoint, keyName, stream, sequences }: Partial<RequestFacts>): void {
+    if (model !== undefined) this.#model = model
+    if (endpoint !== undefined) this.#endpoint = endpoint
+    if (keyName !== undefined) this.#keyName = keyName
+    if (stream !== undefined) this.#stream = stream
+    if (sequences !== undefined) this.#sequences = sequences
   }
 
   observe(observer: TokenObserver): void {
@@ -97,7 +103,7 @@ export class RequestAccount {
   /** Counts what the engine says about the prompt with this number. */
   event(prompt: number, event: GenerationEvent): void {
     if (this.#settled) return
-    const tokens = (this.#prompts[prompt] ??= { prompt: 0, cached: undefined, completion: 0, reasoning: undefined })
+    const tokens = this.#tokensOf(prompt)
     switch (event.type) {
       case 'prefilled':
         tokens.prompt = event.promptTokens
@@ -115,7 +121,7 @@ export class RequestAccount {
         tokens.cached = event.usage.cachedTokens
         tokens.completion = event.usage.completionTokens
         tokens.reasoning = event.usage.reasoningTokens
-        tokens.estimated = event.usage.estimated ?? false
+        tokens.estimated = event.usage.estimated === true
         return
       case 'finished':
     }
@@ -124,20 +130,20 @@ export class RequestAccount {
   /** Output of a relayed stream, of about this many tokens; usage corrects them if it comes. */
   relayedOutput(tokens: number, promptTokensEstimate: number): void {
     if (this.#settled) return
-    const counted = (this.#prompts[0] ??= {
+    this.#tokens ??= {
       prompt: promptTokensEstimate,
       cached: undefined,
       completion: 0,
       reasoning: undefined,
       estimated: true,
-    })
-    counted.completion += tokens
+    }
+    this.#tokens.completion += tokens
     this.#token(0)
   }
 
   /** Counts tokens of a request that generates none: embeddings, rerank. */
   promptTokens(count: number): void {
-    this.#prompts[0] = { prompt: count, cached: undefined, completion: 0, reasoning: undefined }
+    this.#tokens = { prompt: count, cached: undefined, completion: 0, reasoning: undefined, estimated: false }
   }
 
   /** Ends the account: completed, or with what went wrong. False when it had already ended. */
@@ -155,31 +161,44 @@ export class RequestAccount {
       this.#ttftMs = nowMs
       this.#observer?.firstToken(nowMs)
     }
-    const previousMs = this.#lastTokenMs[sequence]
-    this.#lastTokenMs[sequence] = nowMs
+    const previousMs = sequence === 0 ? this.#lastTokenMs : this.#furtherLastTokenMs?.get(sequence)
+    if (sequence === 0) this.#lastTokenMs = nowMs
+    else (this.#furtherLastTokenMs ??= new Map()).set(sequence, nowMs)
     if (previousMs === undefined) return
     const gapMs = nowMs - previousMs
     this.#observer?.gap(gapMs)
     if (this.#stallMs === undefined || gapMs > this.#stallMs) this.#stallMs = gapMs
   }
 
+  #tokensOf(prompt: number): PromptTokens {
+    if (prompt === 0) return (this.#tokens ??= noTokens())
+    this.#furtherTokens ??= new Map()
+    let tokens = this.#furtherTokens.get(prompt)
+    if (tokens === undefined) {
+      tokens = noTokens()
+      this.#furtherTokens.set(prompt, tokens)
+    }
+    return tokens
+  }
+
   #toRecord(error: TokenmillError | undefined): UsageRecord {
-    const { sequences, ...facts } = this.#facts
-    const parts = Object.values(this.#prompts)
-    const completionTokens = parts.reduce((sum, part) => sum + part.completion, 0)
-    const perSequence = completionTokens / Math.max(1, sequences)
+    const tokens = this.#totalTokens()
+    const perSequence = tokens.completion / Math.max(1, this.#sequences)
     return {
       requestId: this.#requestId,
       operation: this.#operation,
-      ...facts,
+      model: this.#model,
+      endpoint: this.#endpoint,
+      keyName: this.#keyName,
+      stream: this.#stream,
       outcome: error === undefined ? 'completed' : outcomeOf(error),
       errorCode: error?.code,
       httpStatus: this.#httpStatus,
-      promptTokens: parts.reduce((sum, part) => sum + part.prompt, 0),
-      cachedTokens: sumKnown(parts.map((part) => part.cached)),
-      completionTokens,
-      reasoningTokens: sumKnown(parts.map((part) => part.reasoning)),
-      tokensEstimated: parts.some((part) => part.estimated === true),
+      promptTokens: tokens.prompt,
+      cachedTokens: tokens.cached,
+      completionTokens: tokens.completion,
+      reasoningTokens: tokens.reasoning,
+      tokensEstimated: tokens.estimated,
       receivedAtMs: this.#receivedAtMs,
       admittedAfterMs: this.#admittedAfterMs,
       ttftMs: this.#ttftMs,
@@ -190,12 +209,27 @@ export class RequestAccount {
     }
   }
 
+  /** Sums over prompts; a sum with an unknown part is unknown. */
+  #totalTokens(): Readonly<PromptTokens> {
+    const first = this.#tokens
+    const further = this.#furtherTokens
+    if (further === undefined) return first ?? noTokens()
+    return [...further.values()].reduce(
+      (sum, part) => ({
+        prompt: sum.prompt + part.prompt,
+        cached: sumOrUnknown(sum.cached, part.cached),
+        completion: sum.completion + part.completion,
+        reasoning: sumOrUnknown(sum.reasoning, part.reasoning),
+        estimated: sum.estimated || part.estimated,
+      }),
+      first ?? { prompt: 0, cached: 0, completion: 0, reasoning: 0, estimated: false },
+    )
+  }
+
   #elapsedMs(): number {
     return this.#clock.now() - this.#sinceMs
   }
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 interface PromptTokens {
   prompt: number
@@ -203,15 +237,13 @@ interface PromptTokens {
   completion: number
   reasoning: number | undefined
   /** An upstream gave no usage: counted here instead. */
-  estimated?: boolean
+  estimated: boolean
 }
 
-/** Their sum, or undefined where one is unknown or there are none. */
-function sumKnown(values: readonly (number | undefined)[]): number | undefined {
-  let sum: number | undefined
-  for (const value of values) {
-    if (value === undefined) return undefined
-    sum = (sum ?? 0) + value
-  }
-  return sum
+function noTokens(): PromptTokens {
+  return { prompt: 0, cached: undefined, completion: 0, reasoning: undefined, estimated: false }
+}
+
+function sumOrUnknown(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a + b
 }
