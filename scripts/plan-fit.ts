@@ -6,6 +6,6 @@ import { readMeasurements } from '../src/planner/fit/measurements.ts'
 
 const measurements = readMeasurements()
 const result = calibrate(measurements)
-const target = path.join(import.meta.dirname, '../src/planner/calibration.json')
+const target = path.join(import.meta.dirname, '../src/planner/timing/calibration.json')
 writeFileSync(target, `${JSON.stringify(result, undefined, 2)}\n`)
 console.log(`Fitted ${measurements.length} measurements; wrote ${target}.`)

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { readMeasurements } from '../src/planner/fit/measurements.ts'
 import { validate, type ServingAccuracy } from '../src/planner/fit/validation.ts'
-import type { Accuracy } from '../src/planner/statistics.ts'
+import type { Accuracy } from '../src/planner/fit/statistics.ts'
 
 const measurements = readMeasurements()
 const result = validate(measurements)

@@ -53,11 +53,12 @@ export const planPrecision = defineCommand({
     const formats =
       values.precision.length > 0 ? values.precision.map((name) => planner.resolveFormat(name)) : planner.numberFormats
     const { pp, ep, dp } = values
-    const tp = values.tp ?? planner.tensorParallelFor(model.shape, gpu)
+    const engine = planner.resolveEngine(values.engine)
+    const tp = values.tp ?? planner.tensorParallelFor(model.shape, gpu, engine)
     const question: PrecisionQuestion = {
       shape: model.shape,
       gpu,
-      engine: planner.resolveEngine(values.engine),
+      engine,
       formats,
       parallelism: { tp, pp, ep, dp },
       load: { inputTokens: values.isl, outputTokens: values.osl, concurrency: values.concurrency },
@@ -114,7 +115,7 @@ function toText(
   )
   const unknown = rows.filter(({ format }) => format.accuracy === undefined).map(({ format }) => format.id)
   return [
-    `${shape.name} on ${parallel} ${gpu.id}, ${engine}, ${concurrency} at once, ${inputTokens} tokens in, ${outputTokens} out`,
+    `${shape.name} on ${parallel} ${gpu.id}, ${engine.id}, ${concurrency} at once, ${inputTokens} tokens in, ${outputTokens} out`,
     '',
     table,
     '',
@@ -158,7 +159,7 @@ function toJson(
   return {
     model: shape.name,
     gpu: gpu.id,
-    engine,
+    engine: engine.id,
     ...parallelism,
     ...load,
     formats: rows.map(({ format, prediction, reason, ...row }) => ({

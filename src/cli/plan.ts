@@ -213,7 +213,7 @@ function toJson({ choices, rejected }: Recommendation, describe: Describe) {
   return {
     choices: choices.map((choice) => ({
       configuration: nameOf(choice, describe),
-      engine: choice.deployment.engine,
+      engine: choice.deployment.engine.id,
       gpu: choice.deployment.gpu.id,
       precision: choice.deployment.precision.format.id,
       tp: choice.deployment.tp,

@@ -1,16 +1,16 @@
-export type { Calibration, Spread } from './calibration.ts'
-export { deploy, type Parallelism } from './deployment.ts'
-export { describeDeployment, describeParallelism, describePrediction } from './describe.ts'
-export { resolveEngine, type EngineName } from './engines.ts'
-export { explain, oneStreamBandwidth, type Explanation } from './explain.ts'
-export { fitMemory, type MemoryFit } from './fit-memory.ts'
-export { resolveHardware, type Hardware, type PriceTier } from './hardware.ts'
-export { assessMemory } from './memory.ts'
-export { overrideHardware } from './overrides.ts'
+export type { Calibration, Spread } from './timing/calibration.ts'
+export { deploy, type Deployment, type Parallelism } from './work/deployment.ts'
+export { describeDeployment, describeParallelism, describePrediction } from './timing/describe.ts'
+export { resolveEngine, type EngineProfile } from './work/engine-profiles.ts'
+export { explain, oneStreamBandwidth, type Explanation } from './timing/explain.ts'
+export { fitMemory, type MemoryFit } from './work/memory-fit.ts'
+export { resolveHardware, type Hardware, type PriceTier } from './work/hardware.ts'
+export { assessMemory } from './work/memory.ts'
+export { overrideHardware } from './work/overrides.ts'
 export { planReport } from './plan-report.ts'
-export { predict, type Estimated, type LoadRequest, type Prediction } from './predict.ts'
+export { predict, type Estimated, type LoadRequest, type Prediction } from './timing/predict.ts'
 export { predictTable, toPredictionCsv, type RowResult } from './predict-table.ts'
-export { numberFormats, resolveFormat, type NumberFormat } from './precision.ts'
+export { numberFormats, resolveFormat, type NumberFormat } from './work/precision.ts'
 export {
   comparePrecisions,
   compareSparsity,
@@ -18,7 +18,7 @@ export {
   type PrecisionComparison,
   type PrecisionQuestion,
   type SparsityComparison,
-} from './precision-comparison.ts'
-export { recommend, type Choice, type Demand, type Recommendation } from './recommend.ts'
-export { factsOf, type Deployment, type DeploymentFacts } from './roofline.ts'
-export { plannedStepModel } from './step-model.ts'
+} from './search/precision-comparison.ts'
+export { recommend, type Choice, type Demand, type Recommendation } from './search/recommend.ts'
+export { factsOf } from './work/deployment-facts.ts'
+export { plannedStepModel } from './timing/step-model.ts'

@@ -1,11 +1,11 @@
 import { renderReport, type PlotSeries, type Section, type TableColumn } from '../report/index.ts'
-import { calibration } from './calibration.ts'
-import { energyUsdPerMillionTokens } from './cost.ts'
-import { describePrediction } from './describe.ts'
-import type { Prediction } from './predict.ts'
-import { comparePrecisions } from './precision-comparison.ts'
-import { numberFormats } from './precision.ts'
-import type { Choice, Demand, Recommendation } from './recommend.ts'
+import { comparePrecisions } from './search/precision-comparison.ts'
+import type { Choice, Demand, Recommendation } from './search/recommend.ts'
+import { calibration } from './timing/calibration.ts'
+import { energyUsdPerMillionTokens } from './timing/cost.ts'
+import { describePrediction } from './timing/describe.ts'
+import type { Prediction } from './timing/predict.ts'
+import { numberFormats } from './work/precision.ts'
 
 export interface PlanReportFacts {
   readonly model: string
@@ -233,7 +233,7 @@ function precisionSection(best: Choice): Section {
   return {
     kind: 'table',
     title: 'What a precision gains',
-    note: `On ${prediction.facts.gpus} × ${gpu.name} with ${engine}, ${prediction.concurrency} at once. Prefill and decode: BF16 time over the format’s, memory aside. Expanded: the GPU has no units for the format, or activations stay wide; bytes are saved, arithmetic is not.`,
+    note: `On ${prediction.facts.gpus} × ${gpu.name} with ${engine.name}, ${prediction.concurrency} at once. Prefill and decode: BF16 time over the format’s, memory aside. Expanded: the GPU has no units for the format, or activations stay wide; bytes are saved, arithmetic is not.`,
     columns: [
       { label: 'format' },
       { label: 'bits per weight', digits: 2 },

@@ -1,11 +1,12 @@
 import { TokenmillError } from '../core/index.ts'
 import { resolveModel, type ResolvedModel } from '../model/index.ts'
 import { checkCells, formatCsv, parseCsv, type Table } from './csv.ts'
-import { deploy } from './deployment.ts'
-import { resolveEngine } from './engines.ts'
-import { resolveHardware, type Hardware } from './hardware.ts'
-import { predict, DeploymentFactsCache, type Estimated, type PredictOptions, type Prediction } from './predict.ts'
-import { resolveFormat } from './precision.ts'
+import { type Estimated, predict, type Prediction, type PredictOptions } from './timing/predict.ts'
+import { DeploymentFactsCache } from './work/deployment-facts.ts'
+import { deploy } from './work/deployment.ts'
+import { resolveEngine } from './work/engine-profiles.ts'
+import { type Hardware, resolveHardware } from './work/hardware.ts'
+import { resolveFormat } from './work/precision.ts'
 
 /** Columns that `plan predict` needs, and those it adds. */
 export const inputColumns = [

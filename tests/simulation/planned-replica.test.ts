@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/core/index.ts'
 import { resolveModel } from '../../src/model/index.ts'
-import { deploy, plannedStepModel, predict, resolveFormat, resolveHardware } from '../../src/planner/index.ts'
+import {
+  deploy,
+  plannedStepModel,
+  predict,
+  resolveEngine,
+  resolveFormat,
+  resolveHardware,
+} from '../../src/planner/index.ts'
 import { SimulatedEngine } from '../../src/simulation/index.ts'
 import { meanOf } from '../../src/workload/index.ts'
 import { createRequest } from '../support/generation-request.ts'
@@ -9,7 +16,13 @@ import { createRequest } from '../support/generation-request.ts'
 /** A closed loop of `users` on a simulated replica whose steps take what the planner says: mean TPOT, and joules per token. */
 async function closedLoop(model: string, gpu: string, users: number, inputTokens: number, outputTokens: number) {
   const parallelism = { tp: 4, pp: 1, ep: 1, dp: 1 }
-  const deployment = deploy(resolveModel(model).shape, resolveHardware(gpu), 'vllm', resolveFormat('fp8'), parallelism)
+  const deployment = deploy(
+    resolveModel(model).shape,
+    resolveHardware(gpu),
+    resolveEngine('vllm'),
+    resolveFormat('fp8'),
+    parallelism,
+  )
   const predicted = predict(deployment, { inputTokens, outputTokens, concurrency: users })
   const clock = new VirtualClock()
   const kv = { blockTokens: 16, blocks: 100_000, cachedBlocks: 0 }

@@ -1,11 +1,11 @@
 import { countWeights } from '../../model/index.ts'
-import type { Calibration, Spread } from '../calibration.ts'
-import { energyFeatures, joulesPerOutputToken } from '../energy.ts'
-import { quantile } from '../statistics.ts'
-import { extracts, number } from './extracts.ts'
 import { fitEnergy } from './energy-fit.ts'
-import { fitMeasurements, leaveOut, predictAll, type HeldOut } from './folds.ts'
-import { quantityOf, type Measurement, type Quantity } from './measurements.ts'
+import { extracts, number } from './extracts.ts'
+import { fitMeasurements, type HeldOut, leaveOut, predictAll } from './folds.ts'
+import { type Measurement, type Quantity, quantityOf } from './measurements.ts'
+import { quantile } from './statistics.ts'
+import type { Calibration, Spread } from '../timing/calibration.ts'
+import { energyFeatures, joulesPerOutputToken } from '../timing/energy.ts'
 
 /** Changes when the meaning of the stored numbers does. */
 const calibrationVersion = 1
@@ -37,7 +37,7 @@ export function calibrate(measurements: readonly Measurement[]): Calibration {
       tpot: spreadsByEngine(serving, 'tpot'),
       ttft: spreadsByEngine(serving, 'ttft'),
       throughput: spreadsByEngine(offline, 'throughput'),
-      joules: { all: spreadOf(joulesErrors(metered, fit)) },
+      joules: { all: spreadOfErrors(joulesErrors(metered, fit)) },
     },
     domain: domainOf(measurements),
   }
@@ -56,15 +56,15 @@ export function logErrors(rows: readonly HeldOut[], quantity: Quantity): readonl
  * The interval that holds 8 of 10 new rows, as factors of the prediction. Errors come in clusters by model and there
  * are few models, so the plain 10 % and 90 % points cover too little on the next one: 7 % and 93 % are taken.
  */
-export function spreadOf(errors: readonly number[]): Spread {
+export function spreadOfErrors(errors: readonly number[]): Spread {
   return { low: rounded(Math.exp(-quantile(errors, 0.93))), high: rounded(Math.exp(-quantile(errors, 0.07))) }
 }
 
 export function spreadsByEngine(rows: readonly HeldOut[], quantity: Quantity): Readonly<Record<string, Spread>> {
   const groups = Map.groupBy(rows, ({ measurement }) => measurement.engine)
   return {
-    all: spreadOf(logErrors(rows, quantity)),
-    ...Object.fromEntries([...groups].map(([engine, own]) => [engine, spreadOf(logErrors(own, quantity))])),
+    all: spreadOfErrors(logErrors(rows, quantity)),
+    ...Object.fromEntries([...groups].map(([engine, own]) => [engine, spreadOfErrors(logErrors(own, quantity))])),
   }
 }
 
@@ -97,6 +97,9 @@ function domainOf(measurements: readonly Measurement[]): Calibration['domain'] {
     pairs: distinct(({ engine, generation }) => `${engine}/${generation}`),
     gpus: distinct(({ gpu }) => gpu),
     formats: distinct(({ facts }) => facts.deployment.precision.format.id),
+    pipelined: [
+      ...new Set(measurements.filter(({ facts }) => facts.deployment.pp > 1).map(({ engine }) => engine)),
+    ].sort(),
     maxConcurrency: serving.reduce((most, { load }) => Math.max(most, load.concurrency), 0),
     maxTokens: measurements.reduce((most, { load }) => Math.max(most, load.inputTokens + load.outputTokens), 0),
     minActiveParameters: Math.min(...active),

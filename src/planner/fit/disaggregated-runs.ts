@@ -1,14 +1,15 @@
 import { TokenmillError } from '../../core/index.ts'
 import { resolveModel } from '../../model/index.ts'
-import { calibration } from '../calibration.ts'
-import { deploy } from '../deployment.ts'
-import { predictDisaggregated } from '../disaggregated.ts'
-import { resolveHardware } from '../hardware.ts'
-import { resolveFormat } from '../precision.ts'
-import { factsOf } from '../roofline.ts'
-import { accuracyOf, type Accuracy } from '../statistics.ts'
 import type { Estimate } from './estimate.ts'
-import { number, readExtract, type Cells } from './extracts.ts'
+import { type Cells, number, readExtract } from './extracts.ts'
+import { type Accuracy, accuracyOf } from './statistics.ts'
+import { calibration } from '../timing/calibration.ts'
+import { predictDisaggregated } from '../timing/disaggregated.ts'
+import { factsOf } from '../work/deployment-facts.ts'
+import { deploy } from '../work/deployment.ts'
+import { resolveEngine } from '../work/engine-profiles.ts'
+import { resolveHardware } from '../work/hardware.ts'
+import { resolveFormat } from '../work/precision.ts'
 
 /** How predictions of disaggregated serving compare with runs that no fit uses. */
 export interface DisaggregatedAccuracy {
@@ -86,7 +87,8 @@ function loadOf(cells: Cells) {
 function layoutOf(cells: Cells) {
   const { shape } = resolveModel('deepseek-r1')
   const gpu = resolveHardware(cells['gpu'] ?? '')
-  const engine = cells['engine'] === 'dynamo-trt' ? 'trtllm' : 'sglang'
+  // Orchestrators name themselves beside the engine: `dynamo-trt`, `mori-sglang`, `sglang-disagg`.
+  const engine = resolveEngine((cells['engine'] ?? '').replace(/^(dynamo|mori)-|-disagg$/g, ''))
   const format = resolveFormat(cells['precision'] ?? '')
   const side = (prefix: string) => {
     const tp = number(cells, `${prefix}tp`)

@@ -1,6 +1,6 @@
-import { energyFeatures, type EnergyCoefficients } from '../energy.ts'
 import { number } from './extracts.ts'
 import type { HeldOut } from './folds.ts'
+import { type EnergyCoefficients, energyFeatures } from '../timing/energy.ts'
 
 /** Coefficient floors: nothing is free, and none may turn negative to please a neighbour. */
 const floors = [0.05, 0, 0, 5e-12, 5e-14]

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { createRandom } from '../../core/index.ts'
-import type { Coefficients } from '../performance.ts'
-import { priors } from '../priors.ts'
-import { coefficientsOf, estimate, solveDamped, type FitRow } from './estimate.ts'
+import { estimate, type FitRow, solveDamped } from './estimate.ts'
+import { coefficientsOf } from '../timing/coefficient-levels.ts'
+import type { Coefficients } from '../timing/coefficients.ts'
+import { priors } from '../timing/priors.ts'
 
 /** Rows of a small world: time = step·a + kernel·b, measured with the given coefficients. */
 function rowsOf(engine: string, step: number, kernel: number, count: number): FitRow[] {

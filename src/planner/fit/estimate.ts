@@ -1,19 +1,5 @@
-import { coefficientNames, type Coefficients, type CoefficientName } from '../performance.ts'
-
-/**
- * How a coefficient may vary: its value before any data (`prior`), and how far, as a standard deviation of its
- * logarithm, all data together may move it, then each engine, each GPU generation, and each pair of both. The
- * narrower the later ones, the more an engine without rows of its own borrows from the others.
- */
-export interface CoefficientPrior {
-  readonly value: number
-  readonly spread: { readonly all: number; readonly engine: number; readonly generation: number; readonly pair: number }
-}
-
-/** The levels at which a coefficient deviates, for a row of this engine and generation. */
-export function levelKeys(engine: string, generation: string): readonly [string, string, string, string] {
-  return ['all', `engine:${engine}`, `generation:${generation}`, `pair:${engine}/${generation}`]
-}
+import { type Deviations, levelKeys, type Priors } from '../timing/coefficient-levels.ts'
+import { type CoefficientName, coefficientNames, type Coefficients } from '../timing/coefficients.ts'
 
 /** One row to fit: a function of the coefficients and what was measured. */
 export interface FitRow {
@@ -29,36 +15,17 @@ export interface FitRow {
 
 /** Logarithmic deviations by level key and coefficient; `offset:…` keys hold the sources' factors. */
 export interface Estimate {
-  readonly deviations: Readonly<Record<string, Readonly<Partial<Record<CoefficientName, number>>>>>
+  readonly deviations: Deviations
   readonly offsets: Readonly<Record<string, number>>
   /** Objective reached, and steps taken. */
   readonly cost: number
   readonly steps: number
 }
 
-export type Priors = Readonly<Record<CoefficientName, CoefficientPrior>>
-
 /** Residuals beyond this count linearly: one broken measurement does not bend the rest (Huber, 1964). */
 const huberWidth = 0.15
 
 const offsetSpread = 0.25
-
-/** The coefficients of an engine on a GPU generation: the prior times e to the sum of its levels' deviations. */
-export function coefficientsOf(
-  priors: Priors,
-  deviations: Estimate['deviations'],
-  engine: string,
-  generation: string,
-): Coefficients {
-  const keys = levelKeys(engine, generation)
-  const result: Partial<Record<CoefficientName, number>> = {}
-  for (const name of coefficientNames) {
-    let exponent = 0
-    for (const key of keys) exponent += deviations[key]?.[name] ?? 0
-    result[name] = priors[name].value * Math.exp(exponent)
-  }
-  return result as Coefficients
-}
 
 /**
  * Maximum a posteriori estimate by Levenberg–Marquardt on the logarithms of the coefficients: Huber loss of the

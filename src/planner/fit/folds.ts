@@ -1,7 +1,8 @@
-import { priors } from '../priors.ts'
-import type { Performance } from '../performance.ts'
-import { coefficientsOf, estimate, type Estimate } from './estimate.ts'
-import { offsetKeyOf, predictMeasurement, toFitRows, type Measurement } from './measurements.ts'
+import { type Estimate, estimate } from './estimate.ts'
+import { type Measurement, offsetKeyOf, predictMeasurement, toFitRows } from './measurements.ts'
+import type { Performance } from '../timing/closed-loop.ts'
+import { coefficientsOf } from '../timing/coefficient-levels.ts'
+import { priors } from '../timing/priors.ts'
 
 /** A measurement and what a fit that never saw its fold says of it. */
 export interface HeldOut {

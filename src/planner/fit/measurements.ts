@@ -1,20 +1,17 @@
 import { resolveModel, type ModelShape } from '../../model/index.ts'
-import { deploy } from '../deployment.ts'
-import { resolveHardware } from '../hardware.ts'
-import { assessMemory, cacheCapacity, engineMaxBatch } from '../memory.ts'
-import {
-  performanceOf,
-  saturatedThroughput,
-  summedStepMs,
-  type Coefficients,
-  type Load,
-  type Performance,
-} from '../performance.ts'
-import { resolveFormat } from '../precision.ts'
-import { factsOf, prefillWork, type DeploymentFacts, type StepWork } from '../roofline.ts'
-import { median } from '../statistics.ts'
-import { number, readExtract, type Cells } from './extracts.ts'
 import type { FitRow } from './estimate.ts'
+import { type Cells, number, readExtract } from './extracts.ts'
+import { median } from './statistics.ts'
+import { type Load, type Performance, performanceOf, saturatedThroughput } from '../timing/closed-loop.ts'
+import type { Coefficients } from '../timing/coefficients.ts'
+import { summedStepMs } from '../timing/step-time.ts'
+import { type DeploymentFacts, factsOf } from '../work/deployment-facts.ts'
+import { deploy } from '../work/deployment.ts'
+import { resolveEngine } from '../work/engine-profiles.ts'
+import { resolveHardware } from '../work/hardware.ts'
+import { assessMemory, cacheCapacity, engineMaxBatch } from '../work/memory.ts'
+import { resolveFormat } from '../work/precision.ts'
+import { prefillWork, type StepWork } from '../work/step-work.ts'
 
 export type Source = 'aic-silicon' | 'trtllm-throughput' | 'mlenergy' | 'inferencex-dsr1'
 
@@ -155,7 +152,7 @@ export function r1Measurement(cells: Cells): Measurement {
   return measurement('inferencex-dsr1', cells, {
     model: 'deepseek-r1',
     gpu: cells['gpu'] ?? '',
-    engine: cells['engine'] === 'trt' ? 'trtllm' : (cells['engine'] ?? ''),
+    engine: cells['engine'] ?? '',
     precision: cells['precision'] ?? '',
     parallelism: { tp: dataParallel ? 1 : tp, pp: 1, ep: number(cells, 'ep'), dp: dataParallel ? tp : 1 },
     inputTokens: 0.9 * number(cells, 'isl'),
@@ -184,7 +181,8 @@ interface Described {
 function measurement(source: Source, cells: Cells, described: Described): Measurement {
   const { shape } = resolveModel(described.model)
   const gpu = resolveHardware(described.gpu)
-  const deployment = deploy(shape, gpu, described.engine, resolveFormat(described.precision), described.parallelism)
+  const engine = resolveEngine(described.engine)
+  const deployment = deploy(shape, gpu, engine, resolveFormat(described.precision), described.parallelism)
   const facts = factsOf(deployment)
   const { inputTokens, outputTokens } = described
   // What was measured did run, however tight: at least one sequence.
@@ -199,7 +197,7 @@ function measurement(source: Source, cells: Cells, described: Described): Measur
     model: shape.name,
     family: familyOf(shape),
     gpu: gpu.id,
-    engine: described.engine,
+    engine: engine.id,
     generation: gpu.generation,
     facts,
     load: {
@@ -263,7 +261,7 @@ function repeatKey({ source, model, facts, load }: Measurement): string {
     source,
     model,
     gpu.id,
-    engine,
+    engine.id,
     precision.format.id,
     tp,
     pp,
