@@ -20,6 +20,16 @@ export type {
   UsageEvent,
 } from './event.ts'
 export { allExtensions, extensionNames, extensionsOf, type RequestExtension } from './extensions.ts'
+export {
+  appendText,
+  requireParts,
+  textOf,
+  toTextMessages,
+  withReasoning,
+  type MessageContent,
+  type MessagePart,
+  type TextMessage,
+} from './message-content.ts'
 export { outcomeOf, type FinishReason, type Outcome } from './outcome.ts'
 export type { RelayFlow, RelayHead, RelayOperation, RelayRequest, RelaySink } from './relay.ts'
 export type {

@@ -1,3 +1,5 @@
+import type { MessageContent } from './message-content.ts'
+
 /**
  * What is asked of an engine, in the language that all rooms share: no protocol's field names, no engine's.
  * A codec in protocol/ makes it, an engine in engine/ or upstream/ consumes it, and nobody changes it in between.
@@ -57,7 +59,7 @@ export interface ChatInput {
 
 export interface ChatMessage {
   readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
-  readonly content: string
+  readonly content: MessageContent
   /** The model's earlier thinking, when the client sends it back. */
   readonly reasoning?: string
   readonly toolCalls?: readonly ToolCall[]

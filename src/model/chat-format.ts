@@ -1,5 +1,5 @@
 import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
-import type { ChatInput, ToolDefinition } from '../inference/index.ts'
+import { toTextMessages, type ChatInput, type ToolDefinition } from '../inference/index.ts'
 import type { AnswerShape } from './answer/answer-shape.ts'
 import { conventionOf, type CallConvention } from './answer/conventions.ts'
 import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
@@ -138,7 +138,7 @@ function renderPrompt(
   const tools = toolsOffered(chat)
   const shownByTemplate = traits.tools && convention.templateShowsTools
   const messages = toTemplateMessages(
-    chat.messages,
+    toTextMessages(chat.messages),
     traits,
     convention,
     shownByTemplate ? [] : tools,

@@ -1,4 +1,4 @@
-import type { ChatMessage, ToolDefinition } from '../inference/index.ts'
+import type { TextMessage, ToolDefinition } from '../inference/index.ts'
 import { rewriteCallIds } from './answer/call-id.ts'
 import type { CallConvention } from './answer/conventions.ts'
 import type { TemplateTraits } from './template-traits.ts'
@@ -9,7 +9,7 @@ import { showTools, writeCallHistory } from './tool-instructions.ts'
  * `shownTools` are those that the template does not show to the model itself.
  */
 export function toTemplateMessages(
-  messages: readonly ChatMessage[],
+  messages: readonly TextMessage[],
   traits: TemplateTraits,
   convention: CallConvention,
   shownTools: readonly ToolDefinition[],
@@ -22,7 +22,7 @@ export function toTemplateMessages(
   return placed.map((message, at) => toTemplateMessage(message, traits, at === placed.length - 1 ? endMark : ''))
 }
 
-function toTemplateMessage(message: ChatMessage, traits: TemplateTraits, endMark: string): Record<string, unknown> {
+function toTemplateMessage(message: TextMessage, traits: TemplateTraits, endMark: string): Record<string, unknown> {
   const text = message.content + endMark
   const calls = message.toolCalls ?? []
   return {
@@ -53,13 +53,13 @@ function toContent(text: string, calls: boolean, traits: TemplateTraits): unknow
   return traits.typedContent ? [{ type: 'text', text }] : text
 }
 
-function roleOf(message: ChatMessage, traits: TemplateTraits): ChatMessage['role'] {
+function roleOf(message: TextMessage, traits: TemplateTraits): TextMessage['role'] {
   return message.role === 'developer' && !traits.developerRole ? 'system' : message.role
 }
 
 /** Puts system texts in front of the next user message; a last one without a successor becomes a user message. */
-function withoutSystemRole(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-  const kept: ChatMessage[] = []
+function withoutSystemRole(messages: readonly TextMessage[]): readonly TextMessage[] {
+  const kept: TextMessage[] = []
   let pending = ''
   for (const message of messages) {
     if (message.role === 'system') {

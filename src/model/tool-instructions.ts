@@ -1,4 +1,4 @@
-import type { ChatMessage, ToolDefinition } from '../inference/index.ts'
+import type { TextMessage, ToolDefinition } from '../inference/index.ts'
 import type { CallSyntax } from './answer/conventions.ts'
 
 /** A tool in OpenAI's shape. */
@@ -15,10 +15,10 @@ export function toTemplateTool(tool: ToolDefinition): Record<string, unknown> {
 
 /** Tells the model of its tools in the system message, for templates that do not. */
 export function showTools(
-  messages: readonly ChatMessage[],
+  messages: readonly TextMessage[],
   tools: readonly ToolDefinition[],
   syntax: CallSyntax,
-): readonly ChatMessage[] {
+): readonly TextMessage[] {
   if (tools.length === 0) return messages
   const text = instructions(tools, syntax)
   const [first, ...rest] = messages
@@ -28,7 +28,7 @@ export function showTools(
 }
 
 /** Earlier calls and their results as plain text, for templates that leave them out. */
-export function writeCallHistory(messages: readonly ChatMessage[], syntax: CallSyntax): readonly ChatMessage[] {
+export function writeCallHistory(messages: readonly TextMessage[], syntax: CallSyntax): readonly TextMessage[] {
   return messages.map((message) => {
     if (message.role === 'tool') {
       return { role: 'user', content: `<tool_response>\n${message.content}\n</tool_response>` }

@@ -1,5 +1,5 @@
 import type { TokenmillError } from '../core/index.ts'
-import type { GenerationEvent, GenerationRequest, TokenUsage } from '../inference/index.ts'
+import { appendText, type GenerationEvent, type GenerationRequest, type TokenUsage } from '../inference/index.ts'
 
 /**
  * What a generation has said so far, and the request that says the rest on another replica: the same chat with the
@@ -72,7 +72,7 @@ export class Continuation {
     const last = messages.at(-1)
     const continued =
       input.chat.continueFinalMessage && last?.role === 'assistant'
-        ? [...messages.slice(0, -1), { ...last, content: last.content + this.#text }]
+        ? [...messages.slice(0, -1), { ...last, content: appendText(last.content, this.#text) }]
         : [...messages, { role: 'assistant' as const, content: this.#text }]
     return {
       ...same,

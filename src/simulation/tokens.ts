@@ -1,5 +1,5 @@
 import type { Random } from '../core/index.ts'
-import type { ChatInput, GenerationInput } from '../inference/index.ts'
+import { textOf, type ChatInput, type GenerationInput } from '../inference/index.ts'
 import { words } from '../workload/index.ts'
 import { hashText } from './token-hash.ts'
 
@@ -19,7 +19,7 @@ function textTokens(input: Exclude<GenerationInput, { kind: 'tokens' }>): readon
 }
 
 export function renderChat({ messages }: Pick<ChatInput, 'messages'>): string {
-  return messages.map(({ role, content }) => `<|${role}|> ${content}`).join('\n')
+  return messages.map(({ role, content }) => `<|${role}|> ${textOf(content)}`).join('\n')
 }
 
 /** One of the words that generated text consists of, as a token. */

@@ -1,4 +1,4 @@
-import type { GenerationRequest, RelayOperation, RequestExtension } from '../inference/index.ts'
+import type { GenerationRequest, MessagePart, RelayOperation, RequestExtension } from '../inference/index.ts'
 import type { EngineKind } from './endpoint.ts'
 
 /** What an engine tells of itself on its metrics page. Undefined: it does not say. */
@@ -40,6 +40,8 @@ export interface Dialect {
   readonly extensions: ReadonlySet<RequestExtension>
   /** Fields beyond OpenAI's own that the request needs. Throws `unsupported` for what the engine cannot honour. */
   extras(request: GenerationRequest): Record<string, unknown>
+  /** Parts of messages that it takes in OpenAI's form, beside text. The others are refused by name. */
+  readonly parts: readonly MessagePart['kind'][]
   /** Names under which an earlier turn's thinking is sent back; empty where the engine would refuse the field. */
   readonly reasoningFields: readonly string[]
   readonly maxTokensField: 'max_tokens' | 'max_completion_tokens'

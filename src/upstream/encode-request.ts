@@ -1,8 +1,11 @@
 import {
   extensionNames,
   extensionsOf,
+  requireParts,
+  withReasoning,
   type ChatInput,
   type ChatMessage,
+  type MessagePart,
   type GenerationRequest,
   type RelayOperation,
 } from '../inference/index.ts'
@@ -87,7 +90,7 @@ function chat(input: ChatInput, dialect: Dialect): Record<string, unknown> {
     throw new TokenmillError('unsupported', message, { param: 'continue_final_message' })
   }
   return {
-    messages: input.messages.map((message) => encodeMessage(message, dialect)),
+    messages: encodeMessages(input.messages, dialect),
     ...(input.tools.length === 0
       ? {}
       : {
@@ -104,11 +107,16 @@ function chat(input: ChatInput, dialect: Dialect): Record<string, unknown> {
   }
 }
 
-/** One message in OpenAI's form, as the engine reads it. */
-export function encodeMessage(message: ChatMessage, dialect: Dialect): Record<string, unknown> {
+/** Messages in OpenAI's form, as the engine reads them. Throws `unsupported` for a part that it does not take. */
+export function encodeMessages(messages: readonly ChatMessage[], dialect: Dialect): readonly Record<string, unknown>[] {
+  requireParts(messages, new Set(['text', 'thinking', ...dialect.parts]), `an engine of kind '${dialect.kind}'`)
+  return messages.map((message) => encodeMessage(withReasoning(message), dialect))
+}
+
+function encodeMessage(message: ChatMessage, dialect: Dialect): Record<string, unknown> {
   return {
     role: message.role,
-    content: message.content,
+    content: typeof message.content === 'string' ? message.content : message.content.map(encodePart),
     ...(message.name === undefined ? {} : { name: message.name }),
     ...(message.toolCallId === undefined ? {} : { tool_call_id: message.toolCallId }),
     ...(message.toolCalls === undefined
@@ -123,5 +131,23 @@ export function encodeMessage(message: ChatMessage, dialect: Dialect): Record<st
     ...(message.reasoning === undefined
       ? {}
       : Object.fromEntries(dialect.reasoningFields.map((field) => [field, message.reasoning]))),
+  }
+}
+
+function encodePart(part: MessagePart): Record<string, unknown> {
+  switch (part.kind) {
+    case 'text':
+    case 'thinking':
+      return { type: 'text', text: part.text }
+    case 'image': {
+      const { url, detail } = part
+      return { type: 'image_url', image_url: { url, ...(detail === undefined ? {} : { detail }) } }
+    }
+    case 'audio':
+      return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
+    case 'file': {
+      const { data, id, name } = part
+      return { type: 'file', file: { file_data: data, file_id: id, filename: name } }
+    }
   }
 }

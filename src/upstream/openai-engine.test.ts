@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { GenerationEvent, GenerationRequest } from '../inference/index.ts'
+import type { GenerationEvent, GenerationRequest, MessagePart } from '../inference/index.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { OpenAiEngine } from './openai-engine.ts'
 import { testSettings } from './testing.ts'
@@ -231,6 +231,40 @@ describe('OpenAiEngine', () => {
     await expect(collect(engine.generate(request, never))).rejects.toMatchObject({
       code: 'unsupported',
       details: { param: 'top_k' },
+    })
+  })
+
+  it('passes parts of messages on in OpenAI’s form, and refuses by name those that the engine does not take', async () => {
+    let sent: Record<string, unknown> = {}
+    const { engine } = await start('vllm', {
+      '/v1/chat/completions': (body, response, request) => {
+        sent = body
+        stream(chunk({ content: 'A cat.' }, 'stop'), '[DONE]')(body, response, request)
+      },
+    })
+    const { input, ...rest } = chatRequest()
+    if (input.kind !== 'chat') throw new Error('not a chat')
+    const asking = (...content: readonly MessagePart[]): GenerationRequest => ({
+      ...rest,
+      input: { kind: 'chat', chat: { ...input.chat, messages: [{ role: 'user', content }] } },
+    })
+    const text = { kind: 'text', text: 'What is this?' } as const
+    const image = { kind: 'image', url: 'https://a.example/cat.png', detail: 'low' } as const
+    await collect(engine.generate(asking(text, image, { kind: 'audio', data: 'AA==', format: 'wav' }), never))
+    expect(sent['messages']).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What is this?' },
+          { type: 'image_url', image_url: { url: 'https://a.example/cat.png', detail: 'low' } },
+          { type: 'input_audio', input_audio: { data: 'AA==', format: 'wav' } },
+        ],
+      },
+    ])
+    const withFile = asking(text, { kind: 'file', id: 'file-1' })
+    await expect(collect(engine.generate(withFile, never))).rejects.toMatchObject({
+      code: 'unsupported',
+      details: { param: 'messages[0].content[1]' },
     })
   })
 

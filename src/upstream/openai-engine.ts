@@ -27,7 +27,7 @@ import { StreamDecoder } from './decode-stream.ts'
 import type { Dialect } from './dialect.ts'
 import { noExtensions } from './dialects/extras.ts'
 import { dialects } from './dialects/index.ts'
-import { encodeGeneration, encodeMessage } from './encode-request.ts'
+import { encodeGeneration, encodeMessages } from './encode-request.ts'
 import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
@@ -165,7 +165,7 @@ export class OpenAiEngine implements Engine {
         await this.#post(path, tokenizer.tokenizeText(name, input.text, input.addSpecialTokens), signal),
       )
     }
-    const messages = input.chat.messages.map((message) => encodeMessage(message, dialect))
+    const messages = encodeMessages(input.chat.messages, dialect)
     if (tokenizer.chat === 'messages') return readTokens(await this.#post(path, { model: name, messages }, signal))
     const text = readText(await this.#post(tokenizer.chat.renderPath, { messages }, signal), 'prompt')
     return readTokens(await this.#post(path, tokenizer.tokenizeText(name, text, true), signal))

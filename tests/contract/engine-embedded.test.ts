@@ -55,6 +55,23 @@ describe('The embedded engine', { timeout: 120_000 }, () => {
     }
   })
 
+  it('refuses an image by the name of its part', async () => {
+    const image = { kind: 'image', url: 'data:image/png;base64,AA==' } as const
+    const chat = {
+      messages: [{ role: 'user', content: [{ kind: 'text', text: 'What is this?' }, image] }],
+      tools: [],
+      toolChoice: { kind: 'auto' },
+      parallelToolCalls: true,
+      reasoningEffort: undefined,
+      templateVariables: {},
+      continueFinalMessage: false,
+    } as const
+    await expect(run({ input: { kind: 'chat', chat } })).rejects.toMatchObject({
+      code: 'unsupported',
+      details: { param: 'messages[0].content[1]' },
+    })
+  })
+
   it('gives each prompt token the log-probability that generating it would have had', async () => {
     const prompt = [1, 300, 301, 302]
     const generated = await run({

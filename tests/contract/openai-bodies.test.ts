@@ -147,9 +147,19 @@ describe('a chat body', () => {
     [{ messages: [{ role: 'user' }] }, 'invalid_request', 'messages[0].content'],
     [{ messages: [...messages, { role: 'robot', content: 'x' }] }, 'invalid_request', 'messages[1].role'],
     [
-      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
+      { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'x' } }] }] },
       'unsupported',
       'messages[0].content[0]',
+    ],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { detail: 'low' } }] }] },
+      'invalid_request',
+      'messages[0].content[0].image_url.url',
+    ],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'file', file: { filename: 'a.pdf' } }] }] },
+      'invalid_request',
+      'messages[0].content[0].file.file_data',
     ],
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'invalid_request', 'messages[0].tool_call_id'],
     [{ temperature: 'hot' }, 'invalid_request', 'temperature'],
@@ -187,6 +197,43 @@ describe('a chat body', () => {
     [{ stop_token_ids: Array.from({ length: 99 }, () => 1) }, 'limit_exceeded', 'stop_token_ids'],
   ])('with %j is refused as %s at %s', (fields, code, param) => {
     expect(refusal(() => chat(fields))).toMatchObject({ code, param })
+  })
+
+  it('may hold images, sounds, files and thinking as parts, in their order', () => {
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==', detail: 'low' } }
+    const sound = { type: 'input_audio', input_audio: { data: 'AA==', format: 'wav' } }
+    const file = { type: 'file', file: { file_data: 'data:application/pdf;base64,AA==', filename: 'a.pdf' } }
+    const earlier = [
+      { role: 'user', content: [{ type: 'text', text: 'What?' }, image, sound, file] },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'hm', signature: 's' },
+          { type: 'text', text: 'A' },
+        ],
+      },
+    ]
+    expect(chat({ messages: [...earlier, ...messages] }).drafts[0]?.input).toMatchObject({
+      chat: {
+        messages: [
+          {
+            content: [
+              { kind: 'text', text: 'What?' },
+              { kind: 'image', url: 'data:image/png;base64,AA==', detail: 'low' },
+              { kind: 'audio', data: 'AA==', format: 'wav' },
+              { kind: 'file', data: 'data:application/pdf;base64,AA==', name: 'a.pdf' },
+            ],
+          },
+          {
+            content: [
+              { kind: 'thinking', text: 'hm', signature: 's' },
+              { kind: 'text', text: 'A' },
+            ],
+          },
+          { content: 'hi' },
+        ],
+      },
+    })
   })
 
   it('may hold answers without content: a refusal, or thinking alone', () => {

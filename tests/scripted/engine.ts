@@ -1,11 +1,12 @@
 import { TokenmillError } from '../../src/core/index.ts'
-import type {
-  Engine,
-  EngineStatus,
-  FinishReason,
-  GenerationEvent,
-  GenerationRequest,
-  TokenizeInput,
+import {
+  textOf,
+  type Engine,
+  type EngineStatus,
+  type FinishReason,
+  type GenerationEvent,
+  type GenerationRequest,
+  type TokenizeInput,
 } from '../../src/inference/index.ts'
 
 /** What a scripted engine does with one request. Waits end with the request's signal, as an engine's must. */
@@ -91,7 +92,8 @@ export class ScriptedEngine implements Engine {
   }
 
   tokenize(_model: string, input: TokenizeInput): Promise<readonly number[]> {
-    const text = input.kind === 'text' ? input.text : input.chat.messages.map((message) => message.content).join(' ')
+    const text =
+      input.kind === 'text' ? input.text : input.chat.messages.map(({ content }) => textOf(content)).join(' ')
     return Promise.resolve((text.match(pieces) ?? []).map((piece) => piece.length))
   }
 
@@ -136,7 +138,7 @@ export class ScriptedEngine implements Engine {
 function promptText({ input }: GenerationRequest): string {
   if (input.kind === 'text') return input.text
   if (input.kind === 'tokens') return input.tokens.join(' ')
-  return input.chat.messages.map((message) => message.content).join(' ')
+  return input.chat.messages.map(({ content }) => textOf(content)).join(' ')
 }
 
 /** The promise, or the signal's abort as `cancelled`, whichever comes first. */

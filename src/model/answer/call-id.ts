@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createId } from '../../core/index.ts'
-import type { ChatMessage } from '../../inference/index.ts'
+import type { TextMessage } from '../../inference/index.ts'
 import type { CallConvention } from './conventions.ts'
 
 /** A fresh identifier for a call, in the form that the family's template will take back. */
@@ -9,7 +9,7 @@ export function createCallId(convention: CallConvention): string {
 }
 
 /** The identifiers in a conversation in the form that the family's template insists on; calls and results still match. */
-export function rewriteCallIds(messages: readonly ChatMessage[], convention: CallConvention): readonly ChatMessage[] {
+export function rewriteCallIds(messages: readonly TextMessage[], convention: CallConvention): readonly TextMessage[] {
   if (convention.callIds === undefined) return messages
   const rewritten = new Map<string, string>()
   let ordinal = 0

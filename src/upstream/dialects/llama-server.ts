@@ -37,6 +37,7 @@ export const llamaServer: Dialect = {
     ...(request.promptLogprobs === undefined ? {} : refuse('llama-server', 'prompt_logprobs')),
     ...(request.constraint?.kind === 'grammar' ? { grammar: request.constraint.grammar } : {}),
   }),
+  parts: ['image', 'audio'],
   reasoningFields: ['reasoning_content'],
   maxTokensField: 'max_tokens',
   tokenizer: {

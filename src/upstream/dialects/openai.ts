@@ -22,6 +22,7 @@ export const openai: Dialect = {
     }
     return request.affinityKey === undefined ? {} : { prompt_cache_key: request.affinityKey }
   },
+  parts: ['image', 'audio', 'file'],
   reasoningFields: [],
   maxTokensField: 'max_completion_tokens',
   tokenizer: undefined,

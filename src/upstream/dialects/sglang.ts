@@ -51,6 +51,7 @@ export const sglang: Dialect = {
     ...(request.promptLogprobs === undefined ? {} : refuse('SGLang', 'prompt_logprobs')),
     ...(request.constraint?.kind === 'grammar' ? { ebnf: request.constraint.grammar } : {}),
   }),
+  parts: ['image'],
   reasoningFields: ['reasoning_content'],
   maxTokensField: 'max_tokens',
   tokenizer: {

@@ -6,6 +6,7 @@ import { vllm } from './vllm.ts'
 export const tokenmill: Dialect = {
   ...vllm,
   kind: 'tokenmill',
+  parts: ['image', 'audio', 'file'],
   readLoad(page) {
     const running = sumOf(page, 'tokenmill_requests_running', 'vllm:num_requests_running')
     if (running === undefined) return undefined

@@ -22,6 +22,7 @@ export const trtllm: Dialect = {
       ? { response_format: { type: 'ebnf', ebnf: request.constraint.grammar } }
       : {}),
   }),
+  parts: ['image'],
   reasoningFields: ['reasoning_content'],
   maxTokensField: 'max_tokens',
   tokenizer: undefined,

@@ -51,6 +51,7 @@ export const vllm: Dialect = {
     ...(request.promptLogprobs === undefined ? {} : { prompt_logprobs: request.promptLogprobs }),
     ...(request.constraint?.kind === 'grammar' ? { structured_outputs: { grammar: request.constraint.grammar } } : {}),
   }),
+  parts: ['image', 'audio'],
   // `reasoning` since vllm#33402; older ones read `reasoning_content`.
   reasoningFields: ['reasoning', 'reasoning_content'],
   maxTokensField: 'max_tokens',
