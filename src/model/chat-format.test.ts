@@ -128,7 +128,7 @@ describe('createChatFormat', () => {
     const thinking = '{% for m in messages %}{{ m.content }}{% endfor %}|{{ enable_thinking }}|{{ reasoning_effort }}'
     const render = (reasoningEffort: string) =>
       format(thinking).render(chat([{ role: 'user', content: 'x' }], { reasoningEffort })).prompt
-    expect(render('none')).toBe('x|false|')
-    expect(render('high')).toBe('x|true|high')
+    expect(render('none')).toBe('x|False|')
+    expect(render('high')).toBe('x|True|high')
   })
 })

@@ -4,6 +4,7 @@ import type { AnswerShape } from './answer/answer-shape.ts'
 import { conventionOf, type CallConvention } from './answer/conventions.ts'
 import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
 import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
+import { plain, slice, toText, type Callable, type Ranges, type Text } from './jinja/index.ts'
 import { toTemplateMessages } from './template-messages.ts'
 import { toTemplateTool } from './tool-instructions.ts'
 import { toStrftime } from './strftime.ts'
@@ -29,8 +30,10 @@ export interface ChatFormat {
 }
 
 export interface RenderedChat {
-  /** The prompt. Special tokens stand in it as their texts: tokenise with special tokens parsed. */
+  /** The prompt. Special tokens stand in it as their texts: tokenise with special tokens parsed, but for `inputRanges`. */
   readonly prompt: string
+  /** Where in the prompt text of the client stands: no special token may come of it. Pairs of start and end, in UTF-16 units. */
+  readonly inputRanges: Ranges
   /**
    * Whether the tokenizer shall add its own tokens (BOS) where its vocabulary asks for them. False when the
    * template has written BOS already.
@@ -53,19 +56,22 @@ export function createChatFormat(source: ChatFormatSource, clock: Clock = system
   const fixed = {
     bos_token: source.bosToken ?? '',
     eos_token: source.eosToken ?? '',
-    strftime_now: (format: string) => toStrftime(format, new Date(clock.wallTimeMs())),
+    strftime_now: (({ positional: [format] }) =>
+      toStrftime(format === undefined ? '' : plain(toText(format)), new Date(clock.wallTimeMs()))) satisfies Callable,
   }
-  const plain = prepare(source.chatTemplate, fixed)
-  const withTools = source.toolTemplate === undefined ? plain : prepare(source.toolTemplate, fixed)
+  const basic = prepare(source.chatTemplate, fixed)
+  const withTools = source.toolTemplate === undefined ? basic : prepare(source.toolTemplate, fixed)
   return {
     convention: withTools.convention.name,
     render(chat) {
-      const form = toolsOffered(chat).length === 0 ? plain : withTools
-      const prompt = renderPrompt(form, fixed, chat)
+      const form = toolsOffered(chat).length === 0 ? basic : withTools
+      const rendered = renderPrompt(form, fixed, chat)
+      const prompt = plain(rendered)
       const answer = answerShapeOf(form, chat, prompt)
       const { turnEnd } = form.traits
       return {
         prompt,
+        inputRanges: typeof rendered === 'string' ? [] : rendered.input,
         addSpecialTokens: !source.bosToken || !prompt.startsWith(source.bosToken),
         stop: turnEnd === '' || turnEnd === source.eosToken ? [] : [turnEnd],
         specialTexts: [
@@ -126,7 +132,7 @@ function renderPrompt(
   { template, traits, convention }: PreparedTemplate,
   fixed: Readonly<Record<string, unknown>>,
   chat: ChatInput,
-): string {
+): Text {
   const continued = chat.continueFinalMessage
   if (continued && chat.messages.at(-1)?.role !== 'assistant') {
     throw new TokenmillError(
@@ -144,22 +150,23 @@ function renderPrompt(
     shownByTemplate ? [] : tools,
     continued ? continuationMark : '',
   )
-  const prompt = template.render({
-    ...toThinkingVariables(chat.reasoningEffort),
-    ...chat.templateVariables,
-    ...fixed,
-    messages,
-    tools: shownByTemplate && tools.length > 0 ? tools.map(toTemplateTool) : null,
-    add_generation_prompt: !continued,
-  })
+  const prompt = template.render(
+    {
+      ...toThinkingVariables(chat.reasoningEffort),
+      ...chat.templateVariables,
+      messages,
+      tools: shownByTemplate && tools.length > 0 ? tools.map(toTemplateTool) : traits.noTools,
+    },
+    { ...fixed, add_generation_prompt: !continued },
+  )
   if (!continued) return prompt
-  const end = prompt.lastIndexOf(continuationMark)
+  const end = plain(prompt).lastIndexOf(continuationMark)
   if (end < 0) {
     throw new TokenmillError('unsupported', 'The chat template of this model cannot continue a final message.', {
       param: 'continue_final_message',
     })
   }
-  return prompt.slice(0, end)
+  return slice(prompt, 0, end)
 }
 
 /** `reasoning_effort` in the variables of the known templates: gpt-oss reads the word, Qwen and DeepSeek a switch. */

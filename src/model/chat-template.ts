@@ -1,12 +1,24 @@
-import { Environment, Interpreter, Template } from '@huggingface/jinja'
 import { limitError, TokenmillError } from '../core/index.ts'
+import {
+  parseTemplate,
+  plain,
+  toText,
+  toValue,
+  type Callable,
+  type ParsedTemplate,
+  type Text,
+  type Value,
+} from './jinja/index.ts'
 import { modelOptions } from './options.ts'
 
 /** A chat template in Jinja, compiled once, rendered for each request. */
 export interface ChatTemplate {
   readonly source: string
-  /** Throws `invalid_request` when the template refuses the conversation, or cannot make sense of it. */
-  render(variables: Readonly<Record<string, unknown>>): string
+  /**
+   * `input` comes from the client, and is marked as such in the text; `own` comes from the model and from us, and wins.
+   * Throws `invalid_request` when the template refuses the conversation, or cannot make sense of it.
+   */
+  render(input: Readonly<Record<string, unknown>>, own: Readonly<Record<string, unknown>>): Text
 }
 
 /** Compiles; throws `unsupported` for a template that is no valid Jinja, `limit_exceeded` for one beyond the limit. */
@@ -24,12 +36,12 @@ export function compileChatTemplate(source: string): ChatTemplate {
   const template = parse(source)
   return {
     source,
-    render(variables) {
+    render(input, own) {
+      const names = new Map<string, Value>()
+      for (const [name, value] of Object.entries(input)) names.set(name, toValue(value, true))
+      for (const [name, value] of Object.entries({ ...own, ...builtIn })) names.set(name, toValue(value, false))
       try {
-        const environment = new Environment()
-        const scope = { ...variables, ...constants, range: boundedRange, raise_exception: refuse }
-        for (const [name, value] of Object.entries(scope)) environment.set(name, value)
-        return String(new Interpreter(environment).run(template.parsed).value)
+        return template.run(names)
       } catch (error) {
         if (error instanceof TokenmillError) throw error
         const reason = error instanceof Error ? error.message : String(error)
@@ -44,26 +56,24 @@ export function compileChatTemplate(source: string): ChatTemplate {
   }
 }
 
-/** The words that Jinja itself defines; the library sets them only inside `Template.render`, with globals of its own. */
-const constants = { false: false, true: true, none: null, False: false, True: true, None: null }
-
-function parse(source: string): Template {
+function parse(source: string): ParsedTemplate {
   try {
-    return new Template(source)
+    return parseTemplate(source)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new TokenmillError('unsupported', `The chat template of this model is no valid Jinja: ${reason}`, {}, error)
   }
 }
 
-function refuse(message: unknown): never {
-  throw new TokenmillError('invalid_request', `The chat template of this model refuses: ${String(message)}`, {
+const refuse: Callable = ({ positional: [message] }) => {
+  throw new TokenmillError('invalid_request', `The chat template of this model refuses: ${asText(message)}`, {
     param: 'messages',
   })
 }
 
 /** Python's range(), which templates use to count, up to `maxTemplateRange` numbers. */
-function boundedRange(first: number, end?: number, step = 1): number[] {
+const boundedRange: Callable = ({ positional }) => {
+  const [first = 0, end, step = 1] = positional.map(Number)
   const [from, to] = end === undefined ? [0, first] : [first, end]
   const count = Math.max(0, Math.ceil((to - from) / step))
   const maximum = modelOptions.maxTemplateRange.default
@@ -76,4 +86,11 @@ function boundedRange(first: number, end?: number, step = 1): number[] {
     )
   }
   return Array.from({ length: count }, (_, at) => from + at * step)
+}
+
+/** What transformers define for chat templates. */
+const builtIn = { range: boundedRange, raise_exception: refuse }
+
+function asText(value: Value | undefined): string {
+  return value === undefined ? '' : plain(toText(value))
 }

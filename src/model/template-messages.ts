@@ -2,6 +2,7 @@ import type { TextMessage, ToolDefinition } from '../inference/index.ts'
 import { rewriteCallIds } from './answer/call-id.ts'
 import type { CallConvention } from './answer/conventions.ts'
 import type { TemplateTraits } from './template-traits.ts'
+import { arrangeTurns } from './template-turns.ts'
 import { showTools, writeCallHistory } from './tool-instructions.ts'
 
 /**
@@ -16,10 +17,10 @@ export function toTemplateMessages(
   endMark: string,
 ): readonly Record<string, unknown>[] {
   const roles = messages.map((message) => ({ ...message, role: roleOf(message, traits) }))
-  const told = showTools(rewriteCallIds(roles, convention), shownTools, convention.syntax)
+  const told = showTools(rewriteCallIds(nameResults(roles), convention), shownTools, convention.syntax)
   const written = traits.callHistory ? told : writeCallHistory(told, convention.syntax)
-  const placed = traits.systemRole ? written : withoutSystemRole(written)
-  return placed.map((message, at) => toTemplateMessage(message, traits, at === placed.length - 1 ? endMark : ''))
+  const arranged = arrangeTurns(written, traits.turns, endMark !== '')
+  return arranged.map((message, at) => toTemplateMessage(message, traits, at === arranged.length - 1 ? endMark : ''))
 }
 
 function toTemplateMessage(message: TextMessage, traits: TemplateTraits, endMark: string): Record<string, unknown> {
@@ -39,7 +40,7 @@ function toTemplateMessage(message: TextMessage, traits: TemplateTraits, endMark
         type: 'function',
         function: {
           name: call.name,
-          arguments: traits.argumentsAsObject ? parseArguments(call.arguments) : call.arguments,
+          arguments: toArguments(call.arguments, traits),
         },
       })),
     }),
@@ -57,29 +58,38 @@ function roleOf(message: TextMessage, traits: TemplateTraits): TextMessage['role
   return message.role === 'developer' && !traits.developerRole ? 'system' : message.role
 }
 
-/** Puts system texts in front of the next user message; a last one without a successor becomes a user message. */
-function withoutSystemRole(messages: readonly TextMessage[]): readonly TextMessage[] {
-  const kept: TextMessage[] = []
-  let pending = ''
-  for (const message of messages) {
-    if (message.role === 'system') {
-      pending = pending === '' ? message.content : `${pending}\n\n${message.content}`
-    } else if (message.role === 'user' && pending !== '') {
-      kept.push({ ...message, content: `${pending}\n\n${message.content}` })
-      pending = ''
-    } else {
-      kept.push(message)
-    }
-  }
-  if (pending !== '') kept.push({ role: 'user', content: pending })
-  return kept
+/** Results by the name of what they answer, which some templates print: clients send the identifier alone. */
+function nameResults(messages: readonly TextMessage[]): readonly TextMessage[] {
+  const names = new Map(messages.flatMap(({ toolCalls = [] }) => toolCalls.map(({ id, name }) => [id, name] as const)))
+  return messages.map((message) => {
+    const name = message.role === 'tool' ? (message.name ?? names.get(message.toolCallId ?? '')) : message.name
+    return name === undefined ? message : { ...message, name }
+  })
 }
 
-/** What the model wrote as an object; text that is no JSON object travels as it is, for the template to show. */
-function parseArguments(text: string): unknown {
+/** In the form that the template takes, whatever the client sent back. */
+function toArguments(text: string, traits: TemplateTraits): unknown {
+  if (traits.argumentsAsObject) return parseArguments(text)
+  if (text.trim() === '') return '{}'
+  return traits.anyArgumentsText || parseObject(text) !== undefined ? text : JSON.stringify(parseArguments(text))
+}
+
+/**
+ * What the model wrote as an object. Templates go through its keys, so that text which is no JSON object (an answer that
+ * was cut off) stands under one key, to be seen whole.
+ */
+function parseArguments(text: string): Readonly<Record<string, unknown>> {
+  if (text.trim() === '') return {}
+  return parseObject(text) ?? { arguments: text }
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    return JSON.parse(text)
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>
   } catch {
-    return text
+    // Text that is no JSON, like a JSON that is no object, has no keys.
   }
+  return undefined
 }
