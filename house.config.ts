@@ -54,6 +54,9 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/** Folders of one room that may not import each other: they are different processes, and meet in what stands beside them. */
+export const strangers: readonly (readonly [string, string])[] = [['engine/parent', 'engine/child']]
+
 /** Files of a room that another room may name in an import. */
 export const publicFaces: readonly string[] = ['index.ts']
 

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { optionFaces, publicFaces, rooms, timeKeepers } from '../house.config.ts'
+import { optionFaces, publicFaces, rooms, strangers, timeKeepers } from '../house.config.ts'
 
 const source = path.resolve(import.meta.dirname, '../src')
 const files = globSync('**/*.ts', { cwd: source })
@@ -13,15 +13,19 @@ interface Crossing {
   readonly target: string
 }
 
+/** The files that a file imports by a relative path, as paths from src/. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(path.join(source, file), 'utf8')
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '')
+  return specifiers.map((specifier) => path.relative(source, path.resolve(source, path.dirname(file), specifier)))
+}
+
 /** Every relative import that leaves its room. Files directly under src/ are the library's face and see all rooms. */
 function crossings(): Crossing[] {
   return files.flatMap((file) => {
     const from = file.split('/')[0] ?? ''
     if (!file.includes('/')) return []
-    const text = readFileSync(path.join(source, file), 'utf8')
-    const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '')
-    return specifiers
-      .map((specifier) => path.relative(source, path.resolve(source, path.dirname(file), specifier)))
+    return importsOf(file)
       .filter((resolved) => !resolved.startsWith('..') && resolved.split('/')[0] !== from)
       .map((resolved) => ({
         file,
@@ -63,6 +67,19 @@ describe('the house', () => {
   it('enters a room through its public face', () => {
     const allowed = new Set([...publicFaces, ...optionFaces])
     expect(crossings().filter((crossing) => !allowed.has(crossing.target))).toEqual([])
+  })
+
+  it('keeps apart the folders of a room that are different processes', () => {
+    const within = (folder: string, file: string) => file.startsWith(`${folder}/`)
+    for (const [one, other] of strangers) {
+      for (const folder of [one, other]) expect(files.some((file) => within(folder, file))).toBe(true)
+      const wrong = files.filter((file) =>
+        importsOf(file).some(
+          (target) => (within(one, file) && within(other, target)) || (within(other, file) && within(one, target)),
+        ),
+      )
+      expect(wrong).toEqual([])
+    }
   })
 
   it('keeps core free of every other room, and options files free of all rooms but core', () => {

@@ -1,15 +1,15 @@
-export { describeMachine, type EngineMachine } from './machine.ts'
+export { describeMachine, type EngineMachine } from './parent/machine.ts'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '../inference/index.ts'
-import { readCpuQuota } from './cpu-quota.ts'
-import { EmbeddedEngine } from './embedded-engine.ts'
-import type { NamedAdapter } from './engine-config.ts'
-import { findPackFolder } from './native/library.ts'
+import { readCpuQuota } from './parent/cpu-quota.ts'
+import { EmbeddedEngine } from './parent/embedded-engine.ts'
+import type { NamedAdapter } from './parent/engine-config.ts'
+import { findPackFolder } from './parent/llama-packs.ts'
 import type { EngineOptionValues } from './options.ts'
 
 export { engineOptions, type EngineOptionValues } from './options.ts'
-export type { NamedAdapter } from './engine-config.ts'
+export type { NamedAdapter } from './parent/engine-config.ts'
 
 /** A model to serve from a file on this machine. */
 export interface EmbeddedModel {

@@ -5,8 +5,8 @@
  */
 import type { ErrorCode, ErrorDetails } from '../core/index.ts'
 import type { ModelPurpose } from '../model/index.ts'
-import type { RowLogprobs } from './logprobs.ts'
-import type { Job } from './sequence.ts'
+import type { TokenLogprob } from '../inference/index.ts'
+import type { Trigger } from './grammar/index.ts'
 
 /** How to load a model; the first message to a child. */
 export interface LoadSpec {
@@ -79,10 +79,52 @@ export type ToChild =
       readonly documents: readonly string[]
     }
 
-/** A job before its texts are tokens. */
-export interface JobRequest extends Omit<Job, 'prompt' | 'shownTokens' | 'turnEndTokens'> {
+/** A generation, all decided, before its texts are tokens. */
+export interface JobRequest {
+  /** Chosen by the parent, unique among the requests in flight. */
+  readonly key: number
+  /** Which of the model's adapters computes it: its place in the load's list, from 1; 0: the model as it is. */
+  readonly adapter: number
+  readonly n: number
+  /** Undefined: as many as the context has room for. */
+  readonly maxTokens: number | undefined
+  readonly stop: readonly string[]
+  readonly ignoreEos: boolean
+  /** Neither an end of generation nor a stop ends the first so many tokens. */
+  readonly minTokens: number
+  /** The request's own ends. */
+  readonly stopTokens: readonly number[]
+  readonly logprobs: number | undefined
+  readonly promptLogprobs: number | undefined
+  readonly deadlineMs: number | undefined
+  /** Control tokens that appear in the text all the same: a chat's output parser wants to see them. */
   readonly shownTexts: readonly string[]
+  /** Control tokens that end a turn by their text, which is among `stop`. */
   readonly turnEndTexts: readonly string[]
+  /** Continuation i draws with `seed + i`. */
+  readonly sampling: JobSampling
+}
+
+/** What decides which token follows. Fields as in inference's SamplingOptions. */
+export interface JobSampling {
+  readonly temperature: number
+  readonly topP: number
+  readonly topK: number
+  readonly minP: number
+  readonly presencePenalty: number
+  readonly frequencyPenalty: number
+  readonly repetitionPenalty: number
+  readonly logitBias: readonly (readonly [token: number, bias: number])[]
+  /** Unsigned 32 bits. */
+  readonly seed: number
+  readonly grammar: GrammarSpec | undefined
+}
+
+/** A grammar in llama.cpp's GBNF, binding from the first token, or from behind the trigger's text on. */
+export interface GrammarSpec {
+  readonly gbnf: string
+  readonly root: string
+  readonly trigger: Trigger | undefined
 }
 
 export type FromChild =
@@ -134,7 +176,13 @@ export interface LoopStatus {
   readonly steps: number
 }
 
-/** What the loop tells about one request. `key` as in its Job. */
+/** One token's log-probability and the k most likely ones. */
+export interface RowLogprobs {
+  readonly token: TokenLogprob
+  readonly top: readonly TokenLogprob[]
+}
+
+/** What the loop tells about one request. `key` as in its JobRequest. */
 export type LoopEvent =
   | {
       readonly type: 'prefilled'

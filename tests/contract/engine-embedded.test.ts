@@ -245,7 +245,7 @@ function enginesOf(parent: number): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args=']).toString().split('\n')
   return lines
     .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
-    .filter((match) => Number(match?.[2]) === parent && (match?.[3] ?? '').includes('engine/process'))
+    .filter((match) => Number(match?.[2]) === parent && (match?.[3] ?? '').includes('engine/child/process'))
     .map((match) => Number(match?.[1]))
 }
 

@@ -1,0 +1,256 @@
+import { formatBytes, systemClock, TokenmillError, toTokenmillError } from '../../core/index.ts'
+import { Encoding } from './encoding.ts'
+import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from '../messages.ts'
+import { loadLibrary } from './native/library.ts'
+import { loadAdapters, type LlamaAdapter } from './native/llama-adapter.ts'
+import { LlamaBackend } from './native/llama-backend.ts'
+import { loadModel, type LlamaModel, type ModelFacts } from './native/llama-model.ts'
+import { LlamaVocabulary } from './native/llama-vocabulary.ts'
+import { Outbox } from './outbox.ts'
+import { StepLoop } from './step-loop.ts'
+import { LearnedStepModel } from './step-model.ts'
+import { checkToken } from './token-check.ts'
+
+/** A loaded model that takes messages and steps: the inside of the engine's process, without the process. */
+export interface Serving {
+  readonly model: LoadedModelInfo
+  readonly busy: boolean
+  /** Takes a message in; the answer to it where there is one at once. */
+  receive(message: ToChild): FromChild | undefined
+  /** One step of the loop, and one batch of what is to be embedded or ranked; what to tell the parent. */
+  step(): readonly FromChild[]
+}
+
+/** Loads the model as the spec says. Throws `startup`. Blocks for as long as loading takes; `onProgress` is called meanwhile. */
+export function createServing(spec: LoadSpec, onProgress: (progress: number) => void): Serving {
+  const model = loadModel(loadLibrary(spec.libraryFolder), spec.modelPath, spec.gpuLayers, throttled(onProgress))
+  const adapters = loadAdapters(model, spec.adapters)
+  const threads = spec.threads ?? (model.facts.bytes < smallModelBytes ? 1 : spec.cores)
+  const vocabulary = new LlamaVocabulary(model)
+  const encoding = new Encoding(
+    model,
+    vocabulary,
+    spec.purpose,
+    { threads, maxTokens: spec.maxEmbeddingTokens },
+    adapters,
+  )
+  const loaded = { spec, model, vocabulary, encoding, adapters, threads }
+  return spec.purpose === 'generate' ? serveGeneration(loaded) : serveEncoding(loaded)
+}
+
+interface Loaded {
+  readonly spec: LoadSpec
+  readonly model: LlamaModel
+  readonly vocabulary: LlamaVocabulary
+  readonly encoding: Encoding
+  readonly adapters: readonly LlamaAdapter[]
+  readonly threads: number
+}
+
+/** A model without a loop: calls alone. */
+function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Loaded): Serving {
+  return {
+    model: {
+      contextTokens: encoding.maxTokens,
+      cells: 0,
+      vocabulary: facts.vocabularySize,
+      threads,
+      parameters: facts.parameters,
+      bytes: facts.bytes,
+    },
+    get busy() {
+      return encoding.busy
+    },
+    receive(message) {
+      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
+      if (message.type === 'cancel') {
+        encoding.cancel(message.key)
+        return undefined
+      }
+      if (message.type === 'tokenize' || message.type === 'detokenize') {
+        return answerCall(message, vocabulary, facts.vocabularySize)
+      }
+      throw new Error(`A model that generates nothing is sent '${message.type}'.`)
+    },
+    step: () => present(encoding.advance(Infinity)),
+  }
+}
+
+function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads }: Loaded): Serving {
+  const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
+  const stepModel = new LearnedStepModel()
+  warmUp(backend, stepModel)
+  const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
+  const rejections: LoopEvent[] = []
+  const outbox = new Outbox(spec.streamIntervalMs)
+  const tell = (nowMs: number): FromChild => ({ type: 'step', events: outbox.take(nowMs), status: loop.status() })
+  return {
+    model: {
+      contextTokens: backend.shape.sequenceCells,
+      cells: backend.shape.cells,
+      vocabulary: backend.shape.vocabulary,
+      threads,
+      parameters: model.facts.parameters,
+      bytes: model.facts.bytes,
+    },
+    get busy() {
+      return loop.busy || rejections.length > 0 || encoding.busy
+    },
+    receive(message) {
+      if (message.type === 'submit') {
+        try {
+          submit(loop, vocabulary, backend.shape.sequenceCells, message.job, message.input)
+        } catch (error) {
+          const { code, message: text, details } = toTokenmillError(error)
+          rejections.push({ type: 'failed', key: message.job.key, code, message: text, details })
+        }
+        // The next step computes a prompt: what is held back would wait for all of it.
+        return outbox.isEmpty ? undefined : tell(systemClock.now())
+      }
+      if (message.type === 'cancel') {
+        loop.cancel(message.key)
+        encoding.cancel(message.key)
+        return tell(systemClock.now())
+      }
+      if (message.type === 'load') throw new Error('A model is loaded already.')
+      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
+      return answerCall(message, vocabulary, backend.shape.vocabulary)
+    },
+    step() {
+      const generates = loop.busy || rejections.length > 0
+      const beganAtMs = systemClock.now()
+      const events = [...rejections.splice(0), ...(loop.busy ? loop.step() : [])]
+      const nowMs = systemClock.now()
+      const due = outbox.add(events, nowMs, nowMs - beganAtMs)
+      const told = due || (generates && !loop.decodesOnly) ? tell(nowMs) : undefined
+      return present(told, encoding.advance(loop.busy ? tokensBesideStreams : Infinity))
+    },
+  }
+}
+
+function present(...messages: readonly (FromChild | undefined)[]): readonly FromChild[] {
+  return messages.filter((message) => message !== undefined)
+}
+
+/** Tokens embedded or ranked between two steps of running streams: a longer input delays them more, and is not cut. */
+const tokensBesideStreams = 128
+/** Bytes under which a model runs fastest with one thread: its step is shorter than a thread's way to the next core. */
+const smallModelBytes = 32e6
+/** Cells of a stream come in multiples of this. */
+const leastStreamCells = 256
+/** Cells of a slot by default: conversations of some thousand words. */
+const defaultSlotCells = 4096
+const bytesPerValue = { f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const
+
+/** KV cells in all. libllama touches them all at start, so they must fit into the memory there is. */
+function decideCells(spec: LoadSpec, facts: ModelFacts): number {
+  const cellBytes = facts.kvValuesPerToken * bytesPerValue[spec.kvType]
+  const availableBytes = process.availableMemory()
+  if (spec.ctx === undefined) {
+    const trained = facts.trainedContext > 0 ? facts.trainedContext : defaultSlotCells
+    const wanted = Math.min(trained, defaultSlotCells) * spec.slots
+    const affordable = Math.floor(availableBytes / 2 / Math.max(1, cellBytes))
+    return Math.max(leastStreamCells * spec.slots, Math.min(wanted, affordable))
+  }
+  // libllama rounds each stream's cells up itself, but would bound the batch by what was asked.
+  const step = leastStreamCells * (spec.kvLayout === 'streams' ? spec.slots : 1)
+  const cells = Math.ceil(spec.ctx / step) * step
+  const neededBytes = cells * cellBytes
+  if (neededBytes > availableBytes) {
+    throw new TokenmillError(
+      'startup',
+      `${cells} KV cells of ${spec.kvType} need ${formatBytes(neededBytes)}; ${formatBytes(availableBytes)} of memory are available. ` +
+        `Choose a smaller --ctx, fewer --slots, or --kv-type q8_0.`,
+    )
+  }
+  return cells
+}
+
+/** First steps touch weights and build graphs: the first request should not pay for that, and the step model learns. */
+function warmUp(backend: LlamaBackend, model: LearnedStepModel): void {
+  for (const tokens of [16, 1, 16, 1]) {
+    const ms = timePass(backend, tokens, 1)
+    if (tokens === 1) model.observe(1, 0, ms)
+    else model.observe(0, tokens, ms)
+  }
+  backend.learnPadding((rows) => timePass(backend, rows, rows))
+}
+
+/** Computes a prompt of so many tokens, with the logits of its last ones, in the first stream, and forgets it. Returns milliseconds. */
+function timePass(backend: LlamaBackend, tokens: number, outputs: number): number {
+  for (let at = 0; at < tokens; at += 1) {
+    backend.batch.token[at] = 0
+    backend.batch.position[at] = at
+    backend.batch.stream[at] = 0
+    backend.batch.output[at] = at >= tokens - outputs ? 1 : 0
+  }
+  backend.batch.count = tokens
+  const beganAtMs = systemClock.now()
+  backend.decode(tokens === 1)
+  const ms = systemClock.now() - beganAtMs
+  backend.clear(0)
+  return ms
+}
+
+function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild {
+  const { call } = message
+  if (message.type === 'tokenize') {
+    const tokens = vocabulary.tokenize(message.text, message.addSpecial, message.parseSpecial)
+    return { type: 'reply', call, value: Array.from(tokens) }
+  }
+  try {
+    for (const token of message.tokens) checkToken(token, vocabularySize, 'tokens')
+    return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
+  } catch (error) {
+    const { message: text, details } = toTokenmillError(error)
+    return { type: 'replyFailed', call, code: 'invalid_request', message: text, details }
+  }
+}
+
+type TextCall = Extract<ToChild, { type: 'tokenize' | 'detokenize' }>
+
+function submit(
+  loop: StepLoop,
+  vocabulary: LlamaVocabulary,
+  contextTokens: number,
+  job: JobRequest,
+  input: PromptInput,
+): void {
+  const prompt = toPrompt(vocabulary, input, loop.vocabularySize)
+  if (prompt.length === 0)
+    throw new TokenmillError('invalid_request', 'The prompt is empty; send at least one token.', { param: 'prompt' })
+  if (prompt.length >= contextTokens) {
+    throw new TokenmillError(
+      'context_length_exceeded',
+      `The prompt is ${prompt.length} tokens; the context of a sequence is ${contextTokens} tokens, output included. ` +
+        `Shorten the prompt, or serve with a larger --ctx or fewer --slots.`,
+      { limit: 'ctx', maximum: contextTokens, actual: prompt.length, unit: 'tokens' },
+    )
+  }
+  for (const [token] of job.sampling.logitBias) checkToken(token, loop.vocabularySize, 'logit_bias')
+  for (const token of job.stopTokens) checkToken(token, loop.vocabularySize, 'stop_token_ids')
+  const shownTokens = new Set(controlTokens(vocabulary, job.shownTexts))
+  loop.submit({ ...job, prompt, shownTokens, turnEndTokens: controlTokens(vocabulary, job.turnEndTexts) })
+}
+
+/** The tokens of those texts that are one token. */
+function controlTokens(vocabulary: LlamaVocabulary, texts: readonly string[]): readonly number[] {
+  const tokens = texts.map((text) => vocabulary.tokenize(text, false, true))
+  return tokens.filter(({ length }) => length === 1).map(([token]) => token as number)
+}
+
+function toPrompt(vocabulary: LlamaVocabulary, input: PromptInput, size: number): Int32Array {
+  if (input.kind === 'text') return vocabulary.tokenize(input.text, input.addSpecial, input.parseSpecial)
+  for (const token of input.tokens) checkToken(token, size, 'prompt')
+  return Int32Array.from(input.tokens)
+}
+
+/** Passes progress on in steps of a percent: libllama reports after every tensor. */
+function throttled(onProgress: (progress: number) => void): (progress: number) => void {
+  let told = -1
+  return (progress) => {
+    if (progress - told < 0.01 && progress < 1) return
+    told = progress
+    onProgress(progress)
+  }
+}
