@@ -4,7 +4,15 @@ export { systemClock, VirtualClock, type Clock } from './clock.ts'
 export { limitError, TokenmillError, toTokenmillError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { Heap } from './heap.ts'
 export { createId } from './ids.ts'
-export { defaultValues, defineOptions, flagName, type Option, type OptionTable, type OptionValues } from './options.ts'
+export {
+  defaultValues,
+  defineOptions,
+  flagName,
+  optionValues,
+  type Option,
+  type OptionTable,
+  type OptionValues,
+} from './options.ts'
 export { BoundedQueue, type QueueEntry } from './queue.ts'
 export { createRandom, type Random } from './random.ts'
 export { formatBytes, parseBytes, parseDurationMs } from './units.ts'

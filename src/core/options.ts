@@ -54,6 +54,15 @@ export function defaultValues<const Table extends OptionTable>(table: Table): Op
   return Object.fromEntries(values) as OptionValues<Table>
 }
 
+/** The values of a table: those given, else the defaults. */
+export function optionValues<const Table extends OptionTable>(table: Table, given: object): OptionValues<Table> {
+  const values = Object.entries(table).map(([name, option]) => {
+    const value: unknown = Reflect.get(given, name)
+    return [name, value ?? option.default]
+  })
+  return Object.fromEntries(values) as OptionValues<Table>
+}
+
 /** `--kebab-case` for a camelCase key. */
 export function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`

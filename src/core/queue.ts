@@ -1,21 +1,19 @@
 /**
- * A first-in first-out queue with a fixed capacity. It never grows past it: `push` says no instead, so that the
- * caller decides what a full queue means. Entries can leave from the middle (a client that went away).
+ * A first-in first-out queue with a capacity, which is asked for at each push. It never grows past it: `push` says no
+ * instead, so that the caller decides what a full queue means. Entries can leave from the middle (a client that went away).
  *
  * Linked entries: push, shift and remove are O(1).
  *
  *   head → [A] ⇄ [B] ⇄ [C] ← tail
  */
 export class BoundedQueue<T> implements Iterable<T> {
-  readonly capacity: number
+  readonly #capacity: () => number
   #size = 0
   #head: Entry<T> | undefined
   #tail: Entry<T> | undefined
 
-  constructor(capacity: number) {
-    if (!Number.isInteger(capacity) || capacity < 0)
-      throw new RangeError(`Queue capacity is ${capacity}; it must be an integer ≥ 0.`)
-    this.capacity = capacity
+  constructor(capacity: () => number) {
+    this.#capacity = capacity
   }
 
   get size(): number {
@@ -24,7 +22,7 @@ export class BoundedQueue<T> implements Iterable<T> {
 
   /** Appends the value. Returns its entry, to be given to `remove`, or undefined when the queue is full. */
   push(value: T): QueueEntry<T> | undefined {
-    if (this.#size >= this.capacity) return undefined
+    if (this.#size >= this.#capacity()) return undefined
     const entry: Entry<T> = { value, queued: true, previous: this.#tail, next: undefined }
     if (this.#tail === undefined) this.#head = entry
     else this.#tail.next = entry

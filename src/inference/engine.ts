@@ -15,6 +15,8 @@ export interface Engine {
   readonly endpoint: string
   /** What it honours of a request's fields that not every engine knows. Absent: none, and requests that set them are refused. */
   readonly extensions?: ReadonlySet<RequestExtension>
+  /** It serves nothing before it has loaded a model here. Absent: a remote engine, which comes and goes by itself. */
+  readonly loadsModel?: boolean
   /** The models this engine serves, by the names that GenerationRequest.model takes. */
   models(): readonly EngineModel[]
   /** Can it take a request now, and how busy is it? Cheap: never waits, never contacts anybody. */

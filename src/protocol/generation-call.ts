@@ -1,4 +1,3 @@
-import type { TokenmillError } from '../core/index.ts'
 import type { GenerationEvent, GenerationRequest } from '../inference/index.ts'
 
 /** A generation request as a codec read it: what to ask the engine, and how to write what it answers. */
@@ -31,15 +30,8 @@ export interface AnswerIdentity {
  * answers at once returns '' until `end`. Either way the server's loop is the same.
  */
 export interface GenerationEncoder {
-  readonly contentType: string
-  /** May be written at any time between two events, and means nothing: an SSE comment, or JSON whitespace. */
-  readonly keepAlive: string
-  /** An error may follow the head within this format. Where false, a broken answer must be cut off. */
-  readonly carriesErrors: boolean
   /** What an event of the draft at `prompt` adds to the answer; may be empty. */
   event(prompt: number, event: GenerationEvent): string
   /** The rest, once every draft has ended. */
   end(): string
-  /** The rest, when generation failed after the head went out. */
-  error(error: TokenmillError): string
 }

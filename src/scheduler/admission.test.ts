@@ -1,29 +1,38 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TokenmillError, VirtualClock } from '../core/index.ts'
+import { createWorkItem } from '../../tests/support/work-item.ts'
 import { Admission, type Permit } from './admission.ts'
+import { createFifoQueue } from './queue.ts'
 
 function create(capacity: number, maxQueue: number, maxQueueWaitMs = 60_000) {
   const clock = new VirtualClock()
-  const admission = new Admission({ name: 'm', capacity: () => capacity, maxQueue, maxQueueWaitMs, clock })
+  const limits = { capacity, maxQueue, maxQueueWaitMs }
+  const admission = new Admission(
+    'm',
+    () => limits,
+    createFifoQueue(() => limits.maxQueue),
+    clock,
+  )
   return { clock, admission }
 }
 
+const sequences = (count: number) => createWorkItem({ sequences: count })
 const never = new AbortController().signal
 
 describe('Admission', () => {
   it('admits up to the capacity, queues in order, and refuses past maxQueue with position and a wait', async () => {
     const { clock, admission } = create(1, 2)
-    const first = await admission.admit(1, never)
+    const first = await admission.admit(sequences(1), never)
     const order: string[] = []
-    const second = admission.admit(1, never).then((permit) => (order.push('second'), permit))
-    const third = admission.admit(1, never).then((permit) => (order.push('third'), permit))
+    const second = admission.admit(sequences(1), never).then((permit) => (order.push('second'), permit))
+    const third = admission.admit(sequences(1), never).then((permit) => (order.push('third'), permit))
     await clock.advance(4000)
     first.release()
     const permit = await second
     expect(permit.queuedMs).toBe(4000)
-    void admission.admit(1, never)
-    const refused = await admission.admit(1, never).catch((error: unknown) => error)
+    void admission.admit(sequences(1), never)
+    const refused = await admission.admit(sequences(1), never).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(TokenmillError)
     expect(refused).toMatchObject({
       code: 'queue_full',
@@ -36,10 +45,10 @@ describe('Admission', () => {
 
   it('lets a request leave the queue when its signal aborts, and admits those behind a wide one', async () => {
     const { admission } = create(2, 8)
-    const first = await admission.admit(1, never)
+    const first = await admission.admit(sequences(1), never)
     const wide = new AbortController()
-    const blocked = admission.admit(2, wide.signal)
-    const narrow = admission.admit(1, never)
+    const blocked = admission.admit(sequences(2), wide.signal)
+    const narrow = admission.admit(sequences(1), never)
     expect(admission.waiting).toBe(2)
     wide.abort(new TokenmillError('cancelled', 'gone'))
     await expect(blocked).rejects.toMatchObject({ code: 'cancelled' })
@@ -52,8 +61,8 @@ describe('Admission', () => {
 
   it('ends a wait after maxQueueWaitMs with queue_timeout', async () => {
     const { clock, admission } = create(1, 8, 1000)
-    await admission.admit(1, never)
-    const waiting = admission.admit(1, never)
+    await admission.admit(sequences(1), never)
+    const waiting = admission.admit(sequences(1), never)
     const outcome = expect(waiting).rejects.toMatchObject({ code: 'queue_timeout' })
     await clock.advance(1000)
     await outcome
@@ -62,8 +71,8 @@ describe('Admission', () => {
 
   it('runs a request wider than the engine, alone', async () => {
     const { admission } = create(2, 8)
-    const wide = await admission.admit(5, never)
-    const next = admission.admit(1, never)
+    const wide = await admission.admit(sequences(5), never)
+    const next = admission.admit(sequences(1), never)
     expect(admission.waiting).toBe(1)
     wide.release()
     await next
@@ -92,7 +101,7 @@ describe('Admission', () => {
             if (step.kind === 'arrive') {
               const entry = { id: id++, abort: new AbortController() }
               waiting.push(entry)
-              admission.admit(step.sequences, entry.abort.signal).then(
+              admission.admit(sequences(step.sequences), entry.abort.signal).then(
                 (permit) => {
                   started.push(entry.id)
                   held.push({ permit, sequences: step.sequences })

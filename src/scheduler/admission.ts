@@ -1,38 +1,42 @@
-import { BoundedQueue, TokenmillError, type Clock, type QueueEntry } from '../core/index.ts'
+import { onAbort, TokenmillError, throwIfAborted, type Clock } from '../core/index.ts'
+import type { QueuePolicy, Waiter } from './queue.ts'
+import type { WorkItem } from './work-item.ts'
 
-/** The right to run at an engine. Released exactly once by whoever was given it; more releases do nothing. */
+/** The right to run at a model. Released exactly once by whoever was given it; more releases do nothing. */
 export interface Permit {
   /** Milliseconds spent in the queue. */
   readonly queuedMs: number
   release(): void
 }
 
-export interface AdmissionSettings {
-  /** Name of what is waited for, for messages. */
-  readonly name: string
-  /** Sequences that may run at once. Asked each time, since an engine knows it only once it has loaded. */
-  readonly capacity: () => number
+export interface AdmissionLimits {
+  /** Sequences that may run at once. */
+  readonly capacity: number
+  /** Most requests that wait. */
   readonly maxQueue: number
   readonly maxQueueWaitMs: number
-  readonly clock: Clock
 }
 
 /**
- * First come, first served, in front of one engine: as many sequences run as it has places, a bounded number of
- * requests wait, and one more is refused at once with its position and an estimate.
+ * In front of one model: as many sequences run as it has places, a bounded number of requests wait, and one more is
+ * refused at once with its position and an estimate. Limits are read at each decision, so that new ones act at once.
  *
- * A request's weight is the sequences it needs. The head of the queue waits until it fits, and nobody overtakes
- * it; one that is wider than the engine runs alone.
+ * A request's weight is the sequences it needs. The head of the queue waits until it fits, and nobody overtakes it; one
+ * that is wider than the model runs alone. Work without sequences takes no place and never waits.
  */
 export class Admission {
-  readonly #settings: AdmissionSettings
-  readonly #queue: BoundedQueue<Waiter>
+  readonly #name: string
+  readonly #limits: () => AdmissionLimits
+  readonly #queue: QueuePolicy
+  readonly #clock: Clock
   #running = 0
   #meanHoldMs: number | undefined
 
-  constructor(settings: AdmissionSettings) {
-    this.#settings = settings
-    this.#queue = new BoundedQueue(settings.maxQueue)
+  constructor(name: string, limits: () => AdmissionLimits, queue: QueuePolicy, clock: Clock) {
+    this.#name = name
+    this.#limits = limits
+    this.#queue = queue
+    this.#clock = clock
   }
 
   /** Sequences that run now. */
@@ -45,64 +49,66 @@ export class Admission {
     return this.#queue.size
   }
 
+  /** A permit where there is room now and nobody waits; undefined otherwise. */
+  tryAdmit({ sequences }: WorkItem): Permit | undefined {
+    if (sequences === 0) return freePermit
+    return this.#queue.size === 0 && this.#fits(sequences) ? this.#grant(sequences, 0) : undefined
+  }
+
   /**
    * Resolves with a permit once there is room. Throws `queue_full` at once, `queue_timeout` after maxQueueWaitMs,
    * and the signal's reason when it aborts; a request that leaves makes room for the next.
    */
-  async admit(sequences: number, signal: AbortSignal): Promise<Permit> {
-    signal.throwIfAborted()
-    if (this.#queue.size === 0 && this.#fits(sequences)) return this.#grant(sequences, 0)
-    return await this.#wait(sequences, signal)
+  async admit(item: WorkItem, signal: AbortSignal): Promise<Permit> {
+    throwIfAborted(signal)
+    return this.tryAdmit(item) ?? (await this.#wait(item, signal))
   }
 
   /** When a request that joined the queue now would start, milliseconds from now; undefined before any has ended. */
   estimateWaitMs(): number | undefined {
     if (this.#meanHoldMs === undefined) return undefined
-    return ((this.#queue.size + 1) * this.#meanHoldMs) / Math.max(1, this.#settings.capacity())
+    return ((this.#queue.size + 1) * this.#meanHoldMs) / Math.max(1, this.#limits().capacity)
   }
 
-  #wait(sequences: number, signal: AbortSignal): Promise<Permit> {
-    const { clock, maxQueueWaitMs } = this.#settings
+  #wait(item: WorkItem, signal: AbortSignal): Promise<Permit> {
+    const sinceMs = this.#clock.now()
     return new Promise((resolve, reject) => {
-      const leave = (error: Error) => {
-        this.#queue.remove(entry)
-        stopWaiting()
-        reject(error)
-        // Whoever left may have been the wide one that the others waited behind.
-        this.#admitWaiting()
-      }
-      const aborted = () => leave(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-      const stopTimer = clock.schedule(maxQueueWaitMs, () => leave(this.#timeoutError()))
-      const stopWaiting = () => {
-        stopTimer()
-        signal.removeEventListener('abort', aborted)
-      }
-      const sinceMs = clock.now()
       const waiter: Waiter = {
-        sequences,
+        item,
         start: () => {
           stopWaiting()
-          resolve(this.#grant(sequences, clock.now() - sinceMs))
+          resolve(this.#grant(item.sequences, this.#clock.now() - sinceMs))
         },
       }
-      const pushed = this.#queue.push(waiter)
-      if (pushed === undefined) {
-        stopTimer()
+      const entry = this.#queue.push(waiter)
+      if (entry === undefined) {
         reject(this.#fullError())
         return
       }
-      const entry: QueueEntry<Waiter> = pushed
-      signal.addEventListener('abort', aborted, { once: true })
+      const leave = (error: TokenmillError): void => {
+        this.#queue.remove(entry)
+        stopWaiting()
+        reject(error)
+        // The one that left may have been the wide one that the others waited behind.
+        this.#admitWaiting()
+      }
+      const { maxQueueWaitMs } = this.#limits()
+      const cancelTimer = this.#clock.schedule(maxQueueWaitMs, () => leave(this.#timeoutError(maxQueueWaitMs)))
+      const stopListening = onAbort(signal, leave)
+      const stopWaiting = (): void => {
+        cancelTimer()
+        stopListening()
+      }
     })
   }
 
   #fits(sequences: number): boolean {
-    return this.#running === 0 || this.#running + sequences <= this.#settings.capacity()
+    return this.#running === 0 || this.#running + sequences <= this.#limits().capacity
   }
 
   #grant(sequences: number, queuedMs: number): Permit {
     this.#running += sequences
-    const sinceMs = this.#settings.clock.now()
+    const sinceMs = this.#clock.now()
     let released = false
     return {
       queuedMs,
@@ -110,14 +116,15 @@ export class Admission {
         if (released) return
         released = true
         this.#running -= sequences
-        this.#learn(this.#settings.clock.now() - sinceMs)
+        this.#learn(this.#clock.now() - sinceMs)
         this.#admitWaiting()
       },
     }
   }
 
   #admitWaiting(): void {
-    for (let head = this.#queue.peek(); head !== undefined && this.#fits(head.sequences); head = this.#queue.peek()) {
+    for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
+      if (!this.#fits(head.item.sequences)) return
       this.#queue.shift()
       head.start()
     }
@@ -129,14 +136,14 @@ export class Admission {
   }
 
   #fullError(): TokenmillError {
-    const { name, maxQueue } = this.#settings
+    const { maxQueue } = this.#limits()
     const estimateMs = this.estimateWaitMs()
     // Half the queue: the engine has not run dry by then, and there is room for most of those who come back.
     const retryAfterMs = Math.min(60_000, Math.max(250, Math.round((estimateMs ?? 2000) / 2)))
     const estimate = estimateMs === undefined ? '' : ` Its last place would start in about ${seconds(estimateMs)}.`
     return new TokenmillError(
       'queue_full',
-      `The queue for '${name}' is full: ${this.#queue.size} requests wait, and the limit 'maxQueue' is ${maxQueue}.${estimate} ` +
+      `The queue for '${this.#name}' is full: ${this.#queue.size} requests wait, and the limit 'maxQueue' is ${maxQueue}.${estimate} ` +
         `Retry in ${seconds(retryAfterMs)}.`,
       {
         limit: 'maxQueue',
@@ -149,20 +156,16 @@ export class Admission {
     )
   }
 
-  #timeoutError(): TokenmillError {
-    const { name, maxQueueWaitMs } = this.#settings
+  #timeoutError(maxQueueWaitMs: number): TokenmillError {
     return new TokenmillError(
       'queue_timeout',
-      `No place at '${name}' became free within the limit 'maxQueueWaitMs' of ${maxQueueWaitMs} ms. Retry later.`,
+      `No place at '${this.#name}' became free within the limit 'maxQueueWaitMs' of ${maxQueueWaitMs} ms. Retry later.`,
       { limit: 'maxQueueWaitMs', maximum: maxQueueWaitMs, unit: 'ms', retryAfterMs: 5000 },
     )
   }
 }
 
-interface Waiter {
-  readonly sequences: number
-  readonly start: () => void
-}
+const freePermit: Permit = { queuedMs: 0, release: () => undefined }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`

@@ -18,7 +18,7 @@ const run = (breaker: CircuitBreaker, failed: boolean | undefined) => breaker.en
 describe('CircuitBreaker', () => {
   it('opens after failures in a row, lets one trial at a time through later, and closes after enough good ones', async () => {
     const clock = new VirtualClock()
-    const breaker = new CircuitBreaker(limits, clock)
+    const breaker = new CircuitBreaker(() => limits, clock)
     for (let failures = 0; failures < 3; failures += 1) run(breaker, true)
     expect(breaker.admits).toBe(false)
     expect(breaker.opensInMs).toBe(1000)
@@ -34,7 +34,7 @@ describe('CircuitBreaker', () => {
 
   it('doubles its time with each failed trial, up to a limit', async () => {
     const clock = new VirtualClock()
-    const breaker = new CircuitBreaker(limits, clock)
+    const breaker = new CircuitBreaker(() => limits, clock)
     for (let failures = 0; failures < 3; failures += 1) run(breaker, true)
     const waits: number[] = []
     for (let trials = 0; trials < 4; trials += 1) {
@@ -46,14 +46,14 @@ describe('CircuitBreaker', () => {
   })
 
   it('ejects an outlier that fails every other request, though never three in a row', () => {
-    const breaker = new CircuitBreaker(limits, new VirtualClock())
+    const breaker = new CircuitBreaker(() => limits, new VirtualClock())
     for (let requests = 0; requests < 10; requests += 1) run(breaker, requests % 2 === 0)
     expect(breaker.state).toBe('open')
   })
 
   it('is not moved by endings that tell nothing, nor by those that began before it opened', async () => {
     const clock = new VirtualClock()
-    const breaker = new CircuitBreaker(limits, clock)
+    const breaker = new CircuitBreaker(() => limits, clock)
     for (let requests = 0; requests < 50; requests += 1) run(breaker, undefined)
     expect(breaker.state).toBe('closed')
     const early = breaker.enter()
@@ -74,7 +74,7 @@ describe('CircuitBreaker', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const clock = new VirtualClock()
-        const breaker = new CircuitBreaker(limits, clock)
+        const breaker = new CircuitBreaker(() => limits, clock)
         const inside: ((failed: boolean | undefined) => void)[] = []
         for (const action of steps) {
           if (action === 'enter') {
@@ -94,7 +94,7 @@ describe('CircuitBreaker', () => {
 describe('RetryBudget', () => {
   it('grants a share of the requests, and a few each second without any', async () => {
     const clock = new VirtualClock()
-    const budget = new RetryBudget({ retriesPerRequest: 0.2, retriesPerSecond: 1, maxSaved: 50 }, clock)
+    const budget = new RetryBudget(() => ({ retriesPerRequest: 0.2, retriesPerSecond: 1 }), clock)
     expect([budget.withdraw(), budget.withdraw()]).toEqual([true, false])
     for (let requests = 0; requests < 100; requests += 1) budget.deposit()
     let granted = 0
@@ -105,6 +105,6 @@ describe('RetryBudget', () => {
     expect(granted).toBe(23)
     await clock.advance(1_000_000)
     while (budget.withdraw()) granted += 1
-    expect(granted).toBe(73)
+    expect(granted).toBe(123)
   })
 })

@@ -19,24 +19,26 @@ export interface BreakerLimits {
  *   closed ──failures──▶ open ──openMs──▶ half-open ──trialsToClose successes──▶ closed
  *                         ▲──────────────── failure, openMs doubled ┘
  *
- * Half-open lets one trial through at a time. Whoever was let in by `enter` reports once by `leave`.
+ * Half-open lets one trial through at a time. Each `enter` is reported once by the function that it returned. Limits are
+ * read when an outcome is noted: new ones act at once, and what is known of the replica stays.
  */
 export class CircuitBreaker {
-  readonly #limits: BreakerLimits
+  readonly #limits: () => BreakerLimits
   readonly #clock: Clock
   #state: 'closed' | 'open' | 'half-open' = 'closed'
   #failuresInRow = 0
   /** The last outcomes, true for a failure; at most `windowRequests`. */
   #window: boolean[] = []
+  #failuresInWindow = 0
   #openUntilMs = 0
-  #openMs: number
+  /** Rest of the last opening; 0 while it was closed for good. */
+  #openMs = 0
   #trials = 0
   #trialRunning = false
 
-  constructor(limits: BreakerLimits, clock: Clock) {
+  constructor(limits: () => BreakerLimits, clock: Clock) {
     this.#limits = limits
     this.#clock = clock
-    this.#openMs = limits.openMs
   }
 
   get state(): 'closed' | 'open' | 'half-open' {
@@ -69,28 +71,33 @@ export class CircuitBreaker {
   }
 
   #note(failed: boolean, isTrial: boolean): void {
+    const limits = this.#limits()
     if (isTrial && this.#state === 'half-open') {
       if (failed) {
-        this.#open(Math.min(this.#openMs * 2, this.#limits.maxOpenMs))
+        this.#open(Math.min(this.#openMs * 2, limits.maxOpenMs))
         return
       }
       this.#trials += 1
-      if (this.#trials >= this.#limits.trialsToClose) this.#close()
+      if (this.#trials >= limits.trialsToClose) this.#close()
       return
     }
     // Requests that were under way when it opened say nothing new.
     if (this.#state !== 'closed') return
     this.#failuresInRow = failed ? this.#failuresInRow + 1 : 0
-    this.#window.push(failed)
-    if (this.#window.length > this.#limits.windowRequests) this.#window.shift()
-    const failures = this.#window.filter(Boolean).length
-    const full = this.#window.length >= this.#limits.windowRequests
+    this.#remember(failed, limits.windowRequests)
+    const full = this.#window.length >= limits.windowRequests
     if (
-      this.#failuresInRow >= this.#limits.failuresToOpen ||
-      (full && failures / this.#window.length >= this.#limits.failureShareToOpen)
+      this.#failuresInRow >= limits.failuresToOpen ||
+      (full && this.#failuresInWindow / this.#window.length >= limits.failureShareToOpen)
     ) {
-      this.#open(this.#limits.openMs)
+      this.#open(limits.openMs)
     }
+  }
+
+  #remember(failed: boolean, windowRequests: number): void {
+    this.#window.push(failed)
+    if (failed) this.#failuresInWindow += 1
+    while (this.#window.length > windowRequests) if (this.#window.shift() === true) this.#failuresInWindow -= 1
   }
 
   #open(openMs: number): void {
@@ -104,6 +111,7 @@ export class CircuitBreaker {
     this.#state = 'closed'
     this.#failuresInRow = 0
     this.#window = []
-    this.#openMs = this.#limits.openMs
+    this.#failuresInWindow = 0
+    this.#openMs = 0
   }
 }

@@ -3,6 +3,8 @@ import { defineOptions, parseDurationMs } from '../core/index.ts'
 
 export const placementNames = ['round-robin', 'least-in-flight', 'power-of-two', 'session-affinity'] as const
 
+export type PlacementName = (typeof placementNames)[number]
+
 export const schedulerOptions = defineOptions({
   maxQueue: {
     schema: z.coerce.number().int().min(0),

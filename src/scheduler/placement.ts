@@ -1,5 +1,6 @@
 import type { Random } from '../core/index.ts'
-import type { placementNames } from './options.ts'
+import type { WorkItem } from './work-item.ts'
+import type { PlacementName } from './options.ts'
 
 /** What a policy sees of a replica. All figures are of this moment, except those that `loadAgeMs` dates. */
 export interface ReplicaView {
@@ -8,7 +9,7 @@ export interface ReplicaView {
   readonly weight: number
   /** Requests dispatched from here and not ended, counted at dispatch. */
   readonly inFlight: number
-  /** As the engine last told, from whoever they came; `loadAgeMs` ago. */
+  /** As the engine last reported, whoever sent them; `loadAgeMs` ago. */
   readonly running: number
   readonly waiting: number
   /** 0 to 1; undefined where unknown. */
@@ -19,22 +20,17 @@ export interface ReplicaView {
 }
 
 /** What a policy knows of the request. */
-export interface PlacementRequest {
-  /** Requests with equal keys profit from the same replica. */
-  readonly affinityKey: string | undefined
-}
+export type PlacementRequest = Pick<WorkItem, 'affinityKey'>
 
 /**
  * Chooses the replica of one request. A policy is made once for each model and may remember (whose turn it is); it
- * never waits and never contacts anybody.
+ * never waits and contacts no engine.
  */
 export interface PlacementPolicy {
   readonly name: PlacementName
   /** One of the candidates, of which there is at least one; all of them can serve now. */
   place<View extends ReplicaView>(request: PlacementRequest, candidates: readonly View[]): View
 }
-
-export type PlacementName = (typeof placementNames)[number]
 
 export type PlacementFactory = (random: Random) => PlacementPolicy
 

@@ -11,15 +11,18 @@ export interface ReplicaSettings {
 }
 
 /** Why a replica cannot take a request now, and when to ask again, if that is known. */
-export interface Absence {
+export interface Unavailability {
   readonly reason: string
-  /** `saturated`: it asked for a pause because it is at its limits, and is well otherwise. */
-  readonly kind: 'down' | 'saturated'
+  /**
+   * `saturated`: it asked for a pause because it is at its limits, and is healthy otherwise.
+   * `restarting`: requests that are sent to it wait until it has started again.
+   */
+  readonly kind: 'down' | 'saturated' | 'restarting'
   readonly againInMs: number | undefined
 }
 
 /**
- * One engine as the dispatcher sees it: its health by probes (the engine's own status), by traffic (the breaker), by
+ * One engine as the scheduler sees it: its health by probes (the engine's own status), by traffic (the breaker), by
  * its own word (Retry-After), and the requests in flight from here.
  *
  * Several models may share a replica: then they share its counters too.
@@ -27,23 +30,37 @@ export interface Absence {
 export class Replica implements ReplicaView {
   readonly id: string
   readonly engine: Engine
-  readonly weight: number
-  readonly labels: Readonly<Record<string, string>>
   readonly breaker: CircuitBreaker
   readonly #clock: Clock
   #inFlight = 0
   #coolUntilMs = 0
-  #coolKind: Absence['kind'] = 'down'
+  #coolKind: 'down' | 'saturated' = 'down'
+  #weight: number
+  #labels: Readonly<Record<string, string>>
   #draining = false
   #idle: (() => void)[] = []
 
-  constructor(settings: ReplicaSettings, limits: BreakerLimits, clock: Clock) {
+  constructor(settings: ReplicaSettings, limits: () => BreakerLimits, clock: Clock) {
     this.id = settings.id
     this.engine = settings.engine
-    this.weight = settings.weight
-    this.labels = settings.labels
+    this.#weight = settings.weight
+    this.#labels = settings.labels
     this.breaker = new CircuitBreaker(limits, clock)
     this.#clock = clock
+  }
+
+  get weight(): number {
+    return this.#weight
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.#labels
+  }
+
+  /** What can change while its engine stays. */
+  update({ weight, labels }: Pick<ReplicaSettings, 'weight' | 'labels'>): void {
+    this.#weight = weight
+    this.#labels = labels
   }
 
   get inFlight(): number {
@@ -71,9 +88,10 @@ export class Replica implements ReplicaView {
   }
 
   /** Undefined: it can take a request now. */
-  absence(): Absence | undefined {
+  unavailability(): Unavailability | undefined {
     const { state, reason = state } = this.engine.status()
     if (this.#draining) return { kind: 'down', reason: 'draining', againInMs: undefined }
+    if (state === 'restarting') return { kind: 'restarting', reason, againInMs: undefined }
     // An unloaded model loads again with its next request.
     if (state !== 'ready' && state !== 'unloaded') return { kind: 'down', reason, againInMs: undefined }
     const coolMs = this.#coolUntilMs - this.#clock.now()
@@ -86,7 +104,7 @@ export class Replica implements ReplicaView {
   }
 
   /** Counts a request in, from dispatch on. The returned function counts it out, once, and notes how it ended. */
-  acquire(): (error: TokenmillError | undefined) => void {
+  acquire(): (error?: TokenmillError) => void {
     this.#inFlight += 1
     const leave = this.breaker.enter()
     let released = false

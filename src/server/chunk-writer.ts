@@ -7,16 +7,15 @@ import type { Writable } from 'node:stream'
  * the CPU time, which the engine on the same cores feels in every token. Elsewhere (HTTP/1.0, pipelined answers that
  * wait for their turn) ServerResponse writes. Order is kept: both end in the same socket's queue.
  */
-export function writeChunk(raw: ServerResponse, text: string): void {
+export function writeChunk(raw: ServerResponse, text: string, encoding: 'latin1' | 'utf8' = 'utf8'): void {
   const { socket } = raw
   if (socket === null || !raw.chunkedEncoding) {
-    raw.write(text)
+    raw.write(text, encoding)
     return
   }
-  const bytes = Buffer.byteLength(text)
+  const bytes = encoding === 'latin1' ? text.length : Buffer.byteLength(text)
   // Plain ASCII needs no encoder.
-  const encoding = bytes === text.length ? 'latin1' : 'utf8'
-  socket.write(`${bytes.toString(16)}\r\n${text}\r\n`, encoding)
+  socket.write(`${bytes.toString(16)}\r\n${text}\r\n`, bytes === text.length ? 'latin1' : 'utf8')
 }
 
 /** The same for bytes: size line, bytes and line end are copied into one buffer, which costs less than three writes. */

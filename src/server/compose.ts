@@ -1,21 +1,25 @@
 import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyInstance } from 'fastify'
 import type { LoadedConfig } from '../config/index.ts'
 import { systemClock, TokenmillError, type Clock, type OptionValues } from '../core/index.ts'
 import type { Engine, UsageSink } from '../inference/index.ts'
 import type { protocolOptions } from '../protocol/options.ts'
-import { Admission } from '../scheduler/index.ts'
+import { Dispatcher, statusOf, type ModelPool } from '../scheduler/index.ts'
 import { fleetOptions, type schedulerOptions } from '../scheduler/options.ts'
 import { AccessLog, createLogger, FleetMetrics, Metrics, type LogTarget } from '../telemetry/index.ts'
 import type { telemetryOptions } from '../telemetry/options.ts'
 import { upstreamOptions } from '../upstream/options.ts'
-import { createApp, type ServerTls } from './app.ts'
 import { AttemptLog } from './attempt-log.ts'
-import { registerDataPlane } from './data-plane.ts'
-import { FleetModels } from './fleet-models.ts'
+import { Cors } from './cors.ts'
+import { DataPlane } from './data-plane.ts'
+import { Deployment } from './deployment.ts'
+import type { ServedEngine } from './embedded-engines.ts'
+import { createFramework } from './framework.ts'
 import { Guard, isLoopback } from './guard.ts'
+import { createHttpServer, type ServerTls } from './http-server.ts'
 import { ApiKeys } from './keys.ts'
 import { registerManagement } from './management.ts'
-import { ModelDirectory, type ModelTarget } from './models.ts'
 import { OpenExchanges } from './open-exchanges.ts'
 import type { serverOptions } from './options.ts'
 import { readProduct } from './product.ts'
@@ -24,12 +28,6 @@ export type ServerSettings = OptionValues<typeof serverOptions> &
   OptionValues<typeof schedulerOptions> &
   OptionValues<typeof protocolOptions> &
   OptionValues<typeof telemetryOptions>
-
-/** An engine and the names under which its models are offered. */
-export interface ServedEngine {
-  readonly engine: Engine
-  readonly names: readonly { readonly name: string; readonly engineModel: string; readonly alias: boolean }[]
-}
 
 export interface ServerParts {
   readonly engines: readonly ServedEngine[]
@@ -58,11 +56,8 @@ export interface RunningServer {
   close(hurry?: AbortSignal): Promise<void>
 }
 
-/** Without a fleet nothing is relayed. */
+/** Without a configuration file nothing is relayed. */
 const noRelay = { maxSseFrameBytes: 0, maxAnswerBytes: 0, maxContinuationBytes: 0 }
-
-/** Sequences admitted to an engine that does not say how many it takes. */
-const unknownCapacity = 256
 
 /**
  * The composition root: everything that a server is made of, in the order in which a request meets it. Listens at
@@ -72,59 +67,54 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   requireSafeBinding(settings, parts.config)
   const clock = parts.clock ?? systemClock
   const logger = createLogger(settings.logLevel, parts.logTarget)
+  const lifecycle = new Lifecycle()
 
   // Who may call
   const guard = new Guard({ host: settings.host, allowedHosts: settings.allowedHost, corsOrigins: settings.corsOrigin })
+  const cors = new Cors(settings.corsOrigin)
   const keys = new ApiKeys(settings.apiKey, parts.config?.value.apiKeys)
 
-  // What serves them: a queue in front of each engine
-  const embedded = parts.engines.flatMap(({ engine, names }): ModelTarget[] => {
-    const admission = new Admission({
-      name: names[0]?.name ?? engine.endpoint,
-      capacity: () => engine.status().maxRunning ?? unknownCapacity,
-      maxQueue: settings.maxQueue,
-      maxQueueWaitMs: settings.maxQueueWaitMs,
-      clock,
-    })
-    return names.map((served) => ({ ...served, engine, admission }))
+  // What serves them
+  const deployment = new Deployment({
+    engines: parts.engines,
+    config: parts.config,
+    queue: settings,
+    clock,
+    random: Math.random,
+    endpointChanged(endpoint, state, error) {
+      if (error === undefined) logger.info({ endpoint, state }, 'endpoint recovered')
+      else logger.warn({ endpoint, state }, error.message)
+    },
   })
-  const attemptLog = new AttemptLog(logger, clock)
-  const fleet =
-    parts.config === undefined
-      ? undefined
-      : new FleetModels(parts.config, clock, Math.random, {
-          attemptEnded(attempt, error, committed) {
-            fleetMetrics.attemptEnded(attempt.route.name, attempt.engine.endpoint, error)
-            attemptLog.ended(attempt, error, committed)
-          },
-          endpointChanged(endpoint, state, error) {
-            if (error === undefined) logger.info({ endpoint, state }, 'endpoint is well')
-            else logger.warn({ endpoint, state }, error.message)
-          },
-        })
-  const targets = (): readonly ModelTarget[] => [...embedded, ...(fleet?.targets() ?? [])]
-  const directory = new ModelDirectory(targets(), Math.floor(clock.wallTimeMs() / 1000))
+  const { routes } = deployment
 
   // Where each request's account goes
   const metrics = new Metrics(
-    () => directory.gauges(),
+    () => routes.modelGauges(),
     () => parts.logTarget.droppedLines ?? 0,
   )
-  const fleetMetrics = new FleetMetrics(metrics.registry, () => fleet?.gauges() ?? [])
+  const fleetMetrics = new FleetMetrics(metrics.registry, () => routes.endpointGauges())
   const accessLog = new AccessLog(settings.logLevel, parts.logTarget, clock)
   const sinks: readonly UsageSink[] = [
     (record) => metrics.record(record),
     (record) => accessLog.write(record),
     ...(parts.sinks ?? []),
   ]
+  const attemptLog = new AttemptLog(logger, clock)
 
-  // HTTP
-  const tls = parts.config === undefined ? undefined : serverTls(parts.config)
+  // The life of a request
+  const dispatcher = new Dispatcher(
+    (name) => routes.find(name),
+    clock,
+    Math.random,
+    (attempt, error, committed) => {
+      fleetMetrics.attemptEnded(attempt.route.name, attempt.engine.endpoint, error)
+      attemptLog.ended(attempt, error, committed)
+    },
+  )
   const exchanges = new OpenExchanges()
-  let state: 'loading' | 'serving' | 'draining' = 'loading'
-  const app = await createApp({
+  const dataPlane = new DataPlane({
     limits: settings,
-    corsOrigins: settings.corsOrigin,
     guard,
     keys,
     clock,
@@ -133,29 +123,42 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
       for (const sink of sinks) sink(record)
     },
     exchanges,
-    tls,
+    run: {
+      routes,
+      dispatcher,
+      metrics,
+      clock,
+      limits: settings,
+      relayLimits: () => deployment.limits ?? noRelay,
+    },
+    closed: () => lifecycle.refusal,
   })
-  registerDataPlane(app, {
-    directory,
-    metrics,
-    limits: settings,
-    relayLimits: () => fleet?.limits ?? noRelay,
-    requireOpen: () => {
-      if (state === 'draining') throw drainingError()
+
+  // HTTP: the data plane first, the framework for the rest
+  const tls = parts.config === undefined ? undefined : serverTls(parts.config)
+  const app = createFramework({
+    guard,
+    keys,
+    logger,
+    isDataPath: (path) => dataPlane.has(path),
+    draining: () => lifecycle.refusal !== undefined,
+    createServer: (framework) => {
+      const listener = (request: IncomingMessage, response: ServerResponse): void => {
+        if (!cors.handle(request, response) && !dataPlane.handle(request, response)) framework(request, response)
+      }
+      return createHttpServer(listener, settings, tls)
     },
   })
   registerManagement(app, {
-    directory,
+    routes,
     metrics,
     product: readProduct(),
-    notReady: () => (state === 'serving' ? notServing(directory.targets) : `The server is ${state}.`),
+    notReady: () => (lifecycle.state === 'serving' ? notServing(routes.pools) : `The server is ${lifecycle.state}.`),
   })
   await listen(app, settings)
 
-  const ready = Promise.all([loadAll(parts.engines), fleet?.probed()]).then(() => {
-    if (state === 'loading') state = 'serving'
-  })
-  // Whoever never asks for `ready` still closes cleanly.
+  const ready = Promise.all([loadAll(parts.engines), deployment.probed()]).then(() => lifecycle.serve())
+  // A caller that never asks for `ready` still closes cleanly.
   ready.catch(() => undefined)
 
   let inForce = parts.config
@@ -164,20 +167,17 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     url: urlOf(app.server.address() as AddressInfo, tls !== undefined),
     ready,
     async reconfigure(config) {
-      if (fleet === undefined)
-        throw new TokenmillError('startup', 'The server was started without a configuration file.')
-      await fleet.apply(config)
+      await deployment.apply(config)
       keys.setStored(config.value.apiKeys)
-      directory.setTargets(targets())
       const fixed = inForce === undefined ? [] : changedFixed(inForce, config)
       inForce = config
       return fixed
     },
     close(hurry) {
-      state = 'draining'
+      lifecycle.drain()
       closing ??= (async () => {
         await exchanges.drain(settings.drainMs, clock, drainingError(), hurry)
-        await Promise.all([...parts.engines.map(({ engine }) => engine.close()), fleet?.close()])
+        await deployment.close()
         await app.close()
         metrics.close()
       })()
@@ -186,7 +186,25 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   }
 }
 
-async function listen(app: Awaited<ReturnType<typeof createApp>>, settings: ServerSettings): Promise<void> {
+/** loading → serving → draining; a server that is told to end while it loads never serves. */
+class Lifecycle {
+  state: 'loading' | 'serving' | 'draining' = 'loading'
+
+  serve(): void {
+    if (this.state === 'loading') this.state = 'serving'
+  }
+
+  drain(): void {
+    this.state = 'draining'
+  }
+
+  /** What a request is told that comes too late. */
+  get refusal(): TokenmillError | undefined {
+    return this.state === 'draining' ? drainingError() : undefined
+  }
+}
+
+async function listen(app: FastifyInstance, settings: ServerSettings): Promise<void> {
   try {
     await app.listen({ host: settings.host, port: settings.port })
   } catch (error) {
@@ -207,7 +225,7 @@ function listenError(error: unknown, { host, port }: ServerSettings): TokenmillE
 }
 
 /** Loads all engines at once; every failure is in the one error. */
-async function loadAll(engines: readonly ServedEngine[]): Promise<void> {
+async function loadAll(engines: readonly { readonly engine: Engine }[]): Promise<void> {
   const signal = new AbortController().signal
   const results = await Promise.allSettled(engines.map(async ({ engine }) => await engine.ready(signal)))
   const failures = results.filter((result) => result.status === 'rejected').map((result): unknown => result.reason)
@@ -216,8 +234,8 @@ async function loadAll(engines: readonly ServedEngine[]): Promise<void> {
   throw new TokenmillError('startup', messages.join('\n'), {}, failures[0])
 }
 
-function notServing(engines: readonly { readonly engine: Engine }[]): string | undefined {
-  const states = engines.map(({ engine }) => engine.status().state)
+function notServing(pools: readonly ModelPool[]): string | undefined {
+  const states = pools.map((pool) => statusOf(pool).state)
   // An unloaded model loads again with its next request.
   if (states.some((state) => state === 'ready' || state === 'unloaded')) return undefined
   return `No model can serve now: ${states.join(', ') || 'none is configured'}.`

@@ -1,8 +1,14 @@
 import path from 'node:path'
 import { TokenmillError } from '../core/index.ts'
 import { createEmbeddedEngine, type EngineOptionValues, type NamedAdapter } from '../engine/index.ts'
+import type { Engine } from '../inference/index.ts'
 import { checkLoraAdapter, readGgufMetadata } from '../model/index.ts'
-import type { ServedEngine } from './compose.ts'
+
+/** An engine and the names under which its models are offered, its main name first; the others are aliases and adapters. */
+export interface ServedEngine {
+  readonly engine: Engine
+  readonly names: readonly { readonly name: string }[]
+}
 
 /**
  * An engine for each model file, with the names it is offered under: its file's name, or those given. With one
@@ -37,12 +43,7 @@ export function createEmbeddedEngines(
     try {
       const own = adapters.filter((_, at) => owners[at] === index)
       const engine = createEmbeddedEngine({ path: file, name, adapters: own, engines: paths.length }, options)
-      const names = [
-        { name, engineModel: name, alias: false },
-        ...aliases.map((alias) => ({ name: alias, engineModel: name, alias: true })),
-        // One engine's figures are counted once, under its model's name.
-        ...own.map((adapter) => ({ name: adapter.name, engineModel: adapter.name, alias: true })),
-      ]
+      const names = [name, ...aliases, ...own.map((adapter) => adapter.name)].map((each) => ({ name: each }))
       return [{ engine, names }]
     } catch (error) {
       if (!(error instanceof TokenmillError)) throw error

@@ -1,12 +1,13 @@
 import type { EventEmitter } from 'node:events'
-import type { ServerResponse } from 'node:http'
-import { TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
-import type { GenerationEncoder } from '../protocol/index.ts'
-import { toErrorReply } from '../protocol/index.ts'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { onAbort, throwIfAborted, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
+import type { AnswerFraming, Protocol } from '../protocol/index.ts'
 import type { RequestAccount } from '../telemetry/index.ts'
+import { readBody } from './body.ts'
 import { outletOf, writeChunk, writeChunkBytes } from './chunk-writer.ts'
 
 export interface ExchangeLimits {
+  readonly maxBodyBytes: number
   readonly headerFlushMs: number
   readonly pingIntervalMs: number
   readonly maxWriteStallMs: number
@@ -15,30 +16,36 @@ export interface ExchangeLimits {
 export interface ExchangeContext {
   readonly id: string
   readonly account: RequestAccount
+  /** The client's, in which errors are told. */
+  readonly protocol: Protocol
   readonly clock: Clock
   readonly limits: ExchangeLimits
+  /** The server is to end: connections close behind their answers. */
+  readonly draining: () => boolean
   /** Told of errors that are ours: failures inside, never the client's mistakes. */
   readonly onFailure: (error: TokenmillError, requestId: string) => void
 }
 
 /**
- * One request and its answer on a socket: the AbortSignal tied to it, the head, the bytes, and the one end.
+ * One request and its answer on a socket: the AbortSignal tied to it, the body, the head, the bytes, and the one end.
  *
  *   waiting ──first write, headerFlushMs, or end──▶ open ──end() or fail()──▶ ended
  *
  * While waiting, an error still gets its own status. All text of one turn of the event loop goes out in one write.
- * Closing the socket aborts the signal; whoever works for the request unwinds, and `run` settles the account.
+ * Closing the socket aborts the signal; the work for the request unwinds, and `run` settles the account.
  */
 export class Exchange {
   readonly id: string
   readonly account: RequestAccount
-  readonly #raw: ServerResponse
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
   readonly #context: ExchangeContext
   readonly #abort = new AbortController()
   #state: 'waiting' | 'open' | 'ended' = 'waiting'
   #running = false
-  #headers: Readonly<Record<string, string>> = {}
-  #encoder: GenerationEncoder | undefined
+  /** Names and values in turn, as writeHead takes them fastest. */
+  readonly #headers: string[]
+  #framing: AnswerFraming
   #pending = ''
   /** Bytes of this turn; never at the same time as text. */
   #pendingBytes: Buffer[] = []
@@ -46,12 +53,19 @@ export class Exchange {
   #stopKeepAlive: (() => void) | undefined
   #lastWriteMs = 0
 
-  constructor(raw: ServerResponse, context: ExchangeContext) {
+  constructor(request: IncomingMessage, response: ServerResponse, context: ExchangeContext) {
     this.id = context.id
     this.account = context.account
-    this.#raw = raw
+    this.#request = request
+    this.#response = response
     this.#context = context
-    raw.once('close', () => this.#closed())
+    this.#framing = context.protocol.framing(false)
+    this.#headers = ['x-request-id', context.id]
+    response.once('close', this.#closed)
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#request.headers
   }
 
   /** Aborts when the client leaves, and when the server gives the request up; the reason is a TokenmillError. */
@@ -61,12 +75,17 @@ export class Exchange {
 
   /** The client reads slower than we write: `drained` before more is asked of the engine. */
   get congested(): boolean {
-    return outletOf(this.#raw).writableNeedDrain
+    return outletOf(this.#response).writableNeedDrain
   }
 
-  /** Headers for the answer's head, whichever it will be. */
-  setHeaders(headers: Readonly<Record<string, string>>): void {
-    this.#headers = { ...this.#headers, ...headers }
+  /** The request's body, at most `maxBodyBytes`. Throws `limit_exceeded`, and `cancelled` when the client leaves. */
+  body(): Promise<Buffer> {
+    return readBody(this.#request, this.#context.limits.maxBodyBytes)
+  }
+
+  /** A header for the answer's head, whichever it will be. */
+  setHeader(name: string, value: string): void {
+    this.#headers.push(name, value)
   }
 
   /** Gives the request up: what runs for it is cancelled, and the client is told `error`. */
@@ -87,9 +106,12 @@ export class Exchange {
     }
   }
 
-  /** From here on the answer is written by `encoder`; a stream opens its head after headerFlushMs even if nothing came. */
-  begin(encoder: GenerationEncoder, stream: boolean): void {
-    this.#encoder = encoder
+  /**
+   * The request is admitted: from here on silence is bridged. A stream opens its head after headerFlushMs even if nothing
+   * came; before, an error keeps its own status however long it waited.
+   */
+  begin(stream: boolean): void {
+    this.#framing = this.#context.protocol.framing(stream)
     const { headerFlushMs, pingIntervalMs } = this.#context.limits
     this.#scheduleKeepAlive(stream ? headerFlushMs : pingIntervalMs)
   }
@@ -112,71 +134,61 @@ export class Exchange {
 
   /** Resolves once the client has read enough. Throws `cancelled` when it left, or did not read for maxWriteStallMs. */
   async drained(): Promise<void> {
-    this.signal.throwIfAborted()
-    if (this.congested) await this.#until(outletOf(this.#raw), 'drain')
+    throwIfAborted(this.signal)
+    if (this.congested) await this.#until(outletOf(this.#response), 'drain')
   }
 
   /** Writes the rest and ends. Resolves once the last byte is with the operating system. */
-  async end(text: string): Promise<void> {
-    this.signal.throwIfAborted()
-    this.#flushBytes()
-    const rest = this.#pending + text
-    this.#pending = ''
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, Buffer.byteLength(rest))
-    this.#finish()
-    this.#raw.end(rest)
+  async end(rest: string | Buffer): Promise<void> {
+    throwIfAborted(this.signal)
+    if (typeof rest === 'string') {
+      this.#flushBytes()
+      const text = this.#pending + rest
+      this.#pending = ''
+      this.#endWith(text, 'utf8', Buffer.byteLength(text))
+    } else {
+      this.#flush()
+      // As text, head and body are one string and one write; each byte is one character.
+      if (rest.length <= maxTextBytes) this.#endWith(rest.toString('latin1'), 'latin1', rest.length)
+      else this.#endWith(rest, 'latin1', rest.length)
+    }
     await this.#written()
-  }
-
-  /** Writes the last bytes and ends. Resolves once the last byte is with the operating system. */
-  async endBytes(bytes: Buffer): Promise<void> {
-    this.signal.throwIfAborted()
-    this.#flush()
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, bytes.length)
-    this.#finish()
-    this.#raw.end(bytes)
-    await this.#written()
-  }
-
-  /** A whole JSON answer. */
-  async answer(body: object): Promise<void> {
-    await this.end(JSON.stringify(body))
   }
 
   /** Answers with an error, in whatever form is still possible, and settles the account. */
   fail(error: TokenmillError): void {
     const told = this.account.outputStarted ? withOutputStarted(error) : error
     if (error.code === 'internal' || error.code === 'engine_failed') this.#context.onFailure(error, this.id)
-    if (this.#state !== 'ended' && !this.#raw.destroyed) this.#tell(told)
+    if (this.#state !== 'ended' && !this.#response.destroyed) this.#tell(told)
     this.account.settle(error)
   }
 
   #tell(error: TokenmillError): void {
     this.#flushBytes()
     if (this.#state === 'waiting') {
-      const reply = toErrorReply(error)
+      const reply = this.#context.protocol.errorReply(error)
       const body = JSON.stringify(reply.body)
+      for (const [name, value] of Object.entries(reply.headers)) this.#headers.push(name, value)
       // An unread rest of the body would be taken for the next request.
-      const connection: Record<string, string> = this.#raw.req.complete ? {} : { connection: 'close' }
-      this.setHeaders({ ...reply.headers, ...connection })
-      this.#openHead('application/json', reply.status, Buffer.byteLength(body))
+      const unread = !this.#request.complete
+      this.#openHead('application/json', reply.status, Buffer.byteLength(body), unread)
       this.#finish()
-      this.#raw.end(body)
+      this.#response.end(body)
       return
     }
-    const text = this.#pending + (this.#encoder?.error(error) ?? '')
+    const text = this.#pending + this.#framing.error(error)
     this.#finish()
-    if (this.#encoder?.carriesErrors === true) this.#raw.end(text)
+    if (this.#framing.carriesErrors) this.#response.end(text)
     // The head promised a success that this is not: only a cut connection tells every client so.
-    else this.#raw.write(text, () => this.#raw.destroy())
+    else this.#response.write(text, () => this.#response.destroy())
   }
 
-  #closed(): void {
+  readonly #closed = (): void => {
     this.#stopKeepAlive?.()
-    if (this.#raw.writableFinished) return
+    if (this.#response.writableFinished) return
     const error = new TokenmillError('cancelled', 'The client closed the connection before the answer was complete.')
     this.#abort.abort(error)
-    // Nobody works for it yet (the body was still arriving): nobody else would settle.
+    // Nothing works for it yet: nothing else would settle.
     if (!this.#running) this.account.settle(error)
   }
 
@@ -192,12 +204,8 @@ export class Exchange {
     const bytes = this.#pendingBytes.length === 1 ? only : Buffer.concat(this.#pendingBytes)
     this.#pendingBytes = []
     this.#lastWriteMs = this.#context.clock.now()
-    if (this.#state === 'open') {
-      writeChunkBytes(this.#raw, bytes)
-      return
-    }
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
-    this.#raw.write(bytes)
+    if (this.#state === 'open') writeChunkBytes(this.#response, bytes)
+    else this.#openWith(bytes.toString('latin1'), 'latin1')
   }
 
   readonly #flush = (): void => {
@@ -207,23 +215,43 @@ export class Exchange {
     const text = this.#pending
     this.#pending = ''
     this.#lastWriteMs = this.#context.clock.now()
-    if (this.#state === 'open') return writeChunk(this.#raw, text)
-    // The head leaves with the first text.
-    this.#openHead(this.#encoder?.contentType ?? 'application/json', 200, undefined)
-    this.#raw.write(text)
+    if (this.#state === 'open') writeChunk(this.#response, text)
+    else this.#openWith(text, 'utf8')
   }
 
-  #openHead(contentType: string, status: number, contentLength: number | undefined): void {
+  /** The head leaves with the first text. */
+  #openWith(text: string, encoding: 'latin1' | 'utf8'): void {
+    this.#openHead(this.#framing.contentType, 200, undefined)
+    this.#response.write(text, encoding)
+  }
+
+  #endWith(rest: string | Buffer, encoding: 'latin1' | 'utf8', bytes: number): void {
+    if (this.#state === 'waiting') {
+      this.#openHead(this.#framing.contentType, 200, bytes)
+      this.#finish()
+      this.#response.end(rest, encoding)
+      return
+    }
+    const { socket } = this.#response
+    this.#finish()
+    // The last chunk and the empty one behind it leave in one write.
+    socket?.cork()
+    if (typeof rest !== 'string') writeChunkBytes(this.#response, rest)
+    else if (rest !== '') writeChunk(this.#response, rest, encoding)
+    this.#response.end()
+    socket?.uncork()
+  }
+
+  #openHead(contentType: string, status: number, contentLength: number | undefined, close = false): void {
     if (this.#state !== 'waiting') return
     this.#state = 'open'
     this.account.head(status)
-    const stream = contentType.startsWith('text/event-stream')
-    this.#raw.writeHead(status, {
-      ...this.#headers,
-      'content-type': contentType,
-      ...(stream ? streamHeaders : {}),
-      ...(contentLength === undefined || stream ? {} : { 'content-length': String(contentLength) }),
-    })
+    const headers = this.#headers
+    headers.push('content-type', contentType)
+    if (contentType === eventStreamType) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
+    else if (contentLength !== undefined) headers.push('content-length', String(contentLength))
+    if (close || this.#context.draining()) headers.push('connection', 'close')
+    this.#response.writeHead(status, headers)
   }
 
   #finish(): void {
@@ -240,45 +268,45 @@ export class Exchange {
       if (this.#state === 'ended') return
       const silentMs = clock.now() - this.#lastWriteMs
       const due = this.#state === 'waiting' || silentMs >= limits.pingIntervalMs
-      if (due && !this.congested) this.write(this.#encoder?.keepAlive ?? '')
+      if (due && !this.congested) this.write(this.#framing.keepAlive)
       this.#scheduleKeepAlive(due ? limits.pingIntervalMs : limits.pingIntervalMs - silentMs)
     })
   }
 
   /** Resolves once the last byte is with the operating system: at once, where the socket took all of it. */
   async #written(): Promise<void> {
-    const raw = this.#raw
-    if (raw.writableFinished || raw.socket?.writableLength === 0) return
-    await this.#until(raw, 'finish')
+    const response = this.#response
+    if (response.writableFinished || response.socket?.writableLength === 0) return
+    await this.#until(response, 'finish')
   }
 
   /** Waits for an event of the response or its socket; ends with the signal, and with maxWriteStallMs. */
   #until(emitter: EventEmitter, event: 'drain' | 'finish'): Promise<void> {
-    const raw = this.#raw
     const { clock, limits } = this.#context
     return new Promise((resolve, reject) => {
-      const done = (error?: Error) => {
-        stopTimer()
+      const done = (error?: Error): void => {
+        cancelTimer()
         emitter.off(event, arrived)
-        this.signal.removeEventListener('abort', aborted)
+        stopListening()
         if (error === undefined) resolve()
         else reject(error)
       }
-      const arrived = () => done()
-      const aborted = () => done(toTokenmillError(this.signal.reason))
-      const stopTimer = clock.schedule(limits.maxWriteStallMs, () => {
-        const error = stallError(limits.maxWriteStallMs)
-        this.#abort.abort(error)
-        raw.destroy()
+      const arrived = (): void => done()
+      const cancelTimer = clock.schedule(limits.maxWriteStallMs, () => {
+        this.#abort.abort(stallError(limits.maxWriteStallMs))
+        this.#response.destroy()
       })
       emitter.once(event, arrived)
-      this.signal.addEventListener('abort', aborted, { once: true })
-      if (this.signal.aborted) aborted()
+      let stopListening = (): void => undefined
+      stopListening = onAbort(this.signal, done)
     })
   }
 }
 
-const streamHeaders = { 'cache-control': 'no-cache', 'x-accel-buffering': 'no' }
+const eventStreamType = 'text/event-stream; charset=utf-8'
+
+/** Beyond this the copy into a string costs more than a second buffer in the write. */
+const maxTextBytes = 64 * 1024
 
 function withOutputStarted(error: TokenmillError): TokenmillError {
   return new TokenmillError(error.code, error.message, { ...error.details, outputStarted: true }, error.cause)

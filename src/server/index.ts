@@ -1,3 +1,3 @@
-export { createEmbeddedEngines } from './embedded-engines.ts'
-export { startServer, type RunningServer, type ServedEngine, type ServerParts, type ServerSettings } from './compose.ts'
+export { createEmbeddedEngines, type ServedEngine } from './embedded-engines.ts'
+export { startServer, type RunningServer, type ServerParts, type ServerSettings } from './compose.ts'
 export { createKey, hashKey, minKeyCharacters } from './key-hash.ts'

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { TokenmillError } from '../core/index.ts'
 import { toOpenAiModel } from '../protocol/index.ts'
+import { statusOf } from '../scheduler/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
-import type { ModelDirectory } from './models.ts'
 import type { Product } from './product.ts'
+import type { Routes } from './routes.ts'
 
 export interface ManagementServices {
-  readonly directory: ModelDirectory
+  readonly routes: Routes
   readonly metrics: Metrics
   readonly product: Product
   /** Why no request can be served now; undefined when one can. */
@@ -15,13 +16,11 @@ export interface ManagementServices {
 
 /** What operators, probes and scrapers ask. Shapes follow NIM's management API, so that its tools read them. */
 export function registerManagement(app: FastifyInstance, services: ManagementServices): void {
-  const { directory, metrics, product, notReady } = services
+  const { routes, metrics, product, notReady } = services
 
-  app.get('/v1/models', () => ({ object: 'list', data: directory.list().map(toOpenAiModel) }))
+  app.get('/v1/models', () => ({ object: 'list', data: routes.list().map(toOpenAiModel) }))
   // Names may hold slashes, as repositories do.
-  app.get<{ Params: { '*': string } }>('/v1/models/*', (request) =>
-    toOpenAiModel(directory.listed(request.params['*'])),
-  )
+  app.get<{ Params: { '*': string } }>('/v1/models/*', (request) => toOpenAiModel(routes.listed(request.params['*'])))
 
   app.get('/v1/health/live', { config: { open: true } }, () => health('Service is live.'))
   const ready = () => {
@@ -37,19 +36,19 @@ export function registerManagement(app: FastifyInstance, services: ManagementSer
   app.get('/v1/metadata', () => ({
     version: product.version,
     selectedModelProfileId: '',
-    modelInfo: directory.list().map((model) => ({ shortName: model.id, modelUrl: model.root })),
+    modelInfo: routes.list().map((model) => ({ shortName: model.id, modelUrl: model.root })),
     licenseInfo: product.license,
-    assetInfo: [...new Set(directory.list().map((model) => model.root))],
+    assetInfo: [...new Set(routes.list().map((model) => model.root))],
     repository_override: '',
   }))
   app.get('/v1/manifest', () => ({
-    models: directory.list().map((model) => ({
+    models: routes.list().map((model) => ({
       name: model.id,
       parent: model.parent ?? null,
       source: model.root,
       context_tokens: model.contextTokens ?? null,
-      endpoint: directory.resolve(model.id).engine.endpoint,
-      state: directory.resolve(model.id).engine.status().state,
+      endpoint: routes.resolve(model.id).pool.endpoint,
+      state: statusOf(routes.resolve(model.id).pool).state,
     })),
   }))
 

@@ -1,16 +1,12 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultValues, TokenmillError } from '../../src/core/index.ts'
-import {
-  parseChatCall,
-  parseCompletionCall,
-  parseDetokenizeCall,
-  parseEmbeddingCall,
-  parseJsonBody,
-  parseRerankCall,
-  parseTokenizeCall,
-  toErrorReply,
-} from '../../src/protocol/index.ts'
+import { parseJsonBody, toErrorReply } from '../../src/protocol/index.ts'
+import { parseChatCall } from '../../src/protocol/openai/chat-request.ts'
+import { parseCompletionCall } from '../../src/protocol/openai/completion-request.ts'
+import { parseEmbeddingCall } from '../../src/protocol/openai/embeddings.ts'
+import { parseRerankCall } from '../../src/protocol/openai/rerank.ts'
+import { parseDetokenizeCall, parseTokenizeCall } from '../../src/protocol/openai/tokenize.ts'
 import { protocolOptions } from '../../src/protocol/options.ts'
 import { ScriptedEngine } from '../scripted/engine.ts'
 import { startTestServer, type TestServer } from '../scripted/server.ts'

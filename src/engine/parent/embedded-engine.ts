@@ -55,6 +55,7 @@ import { SilenceWatch } from './silence-watch.ts'
 export class EmbeddedEngine implements Engine {
   readonly endpoint: string
   readonly extensions = allExtensions
+  readonly loadsModel = true
   readonly #config: EmbeddedEngineConfig
   readonly #clock: Clock
   readonly #process: EngineProcess

@@ -23,6 +23,8 @@ export class AnswerTap {
   usage: TokenUsage | undefined
   /** What was generated, in bytes, where the answer has choices and no usage tells their tokens. */
   saidBytes = 0
+  /** Finish reasons of its choices, in the upstream's words. */
+  finishReasons: readonly string[] = []
   readonly #options: AnswerTapOptions
   #pieces: Uint8Array[] = []
   #bytes = 0
@@ -71,7 +73,11 @@ export class AnswerTap {
     if (usage >= 0) this.usage = readUsage(parse(bytes.subarray(usage, usageEnd)))
     if (this.usage === undefined && choices >= 0) this.saidBytes = bytesSaid(parse(bytes.subarray(choices, choicesEnd)))
     const edits: Edit[] = []
-    if (choices >= 0) new ChoiceScanner().scan(bytes, choices, choicesEnd, edits)
+    if (choices >= 0) {
+      const scanner = new ChoiceScanner()
+      scanner.scan(bytes, choices, choicesEnd, edits)
+      this.finishReasons = scanner.finishReasons
+    }
     if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(this.#options.model) })
     return splice(bytes, edits)
   }

@@ -20,6 +20,8 @@ export class ChoiceScanner {
   /** Choices of the last scan that carried a finish reason. */
   finished = 0
   choices = 0
+  /** Finish reasons that it has seen, in the upstream's words, over all scans. */
+  readonly finishReasons: string[] = []
   /** The string with the text of the last choice, quotes included: its `content` or `text`; −1 without one. */
   textStart = -1
   textEnd = -1
@@ -42,8 +44,11 @@ export class ChoiceScanner {
     if (!choice.scan(bytes, from, to)) return
     this.choices += 1
     const [indexAt = -1, deltaAt = -1, messageAt = -1, textAt = -1, finishAt = -1] = choice.start
-    const [indexEnd = -1, deltaEnd = -1, messageEnd = -1, textEnd = -1] = choice.end
-    if (isText(bytes, finishAt)) this.finished += 1
+    const [indexEnd = -1, deltaEnd = -1, messageEnd = -1, textEnd = -1, finishEnd = -1] = choice.end
+    if (isText(bytes, finishAt)) {
+      this.finished += 1
+      this.finishReasons.push(bytes.toString('latin1', finishAt + 1, finishEnd - 1))
+    }
     if (hasText(bytes, textAt)) {
       this.hasOutput = true
       this.textStart = textAt

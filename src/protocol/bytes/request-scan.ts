@@ -1,4 +1,5 @@
 import { TokenmillError } from '../../core/index.ts'
+import { allExtensions, extensionNames, type RequestExtension } from '../../inference/index.ts'
 import { forEachElement, isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 
@@ -22,6 +23,8 @@ export interface RequestScan {
   readonly continuable: boolean
   /** Lower is sooner. Taken out of the body, since engines without priority scheduling refuse it. */
   readonly priority: number | undefined
+  /** Fields that it sets and not every engine knows. */
+  readonly extensions: readonly RequestExtension[]
   readonly modelSpan: Span | undefined
   readonly streamOptionsSpan: Span | undefined
 }
@@ -48,6 +51,8 @@ const keys = [
   'response_format',
   'priority',
   'prompt',
+  extensionNames.minTokens,
+  extensionNames.stopTokens,
 ] as const
 type Key = (typeof keys)[number]
 const keyBytes = toKeyBytes(keys)
@@ -134,9 +139,15 @@ function scanBytes(bytes: Buffer): RequestScan {
       (['tools', 'functions', 'logprobs', 'echo', 'response_format'] as const).every(empty) &&
       (count('best_of') ?? 1) === 1,
     priority: undefined,
+    extensions: [...allExtensions].filter((field) => !isNeutral(value(extensionNames[field]))),
     modelSpan: span('model'),
     streamOptionsSpan: span('stream_options'),
   }
+}
+
+/** What asks for nothing: clients send it by habit. */
+function isNeutral(value: unknown): boolean {
+  return value === undefined || value === 0 || (Array.isArray(value) && value.length === 0)
 }
 
 /** A list of texts or of lists is several prompts; a text, or a list of token ids, is one. */

@@ -52,6 +52,11 @@ export class StreamTap {
     this.#modelText = JSON.stringify(options.model)
   }
 
+  /** Finish reasons of its choices, in the upstream's words. */
+  get finishReasons(): readonly string[] {
+    return this.#choices.finishReasons
+  }
+
   /** Every continuation has finished, or the upstream said so: what ends here is whole. */
   get complete(): boolean {
     return this.done || this.#finished >= this.#options.n

@@ -1,6 +1,4 @@
-import type { TokenmillError } from '../../core/index.ts'
 import type { FinishReason, GenerationEvent, TokenUsage, ToolCallEvent } from '../../inference/index.ts'
-import { toErrorBody } from '../errors.ts'
 import type { AnswerIdentity, GenerationEncoder } from '../generation-call.ts'
 import { toOpenAiUsage } from '../usage.ts'
 import type { ChatManner } from './chat-stream.ts'
@@ -9,9 +7,6 @@ import { toChatLogprobs, type ChatTokenLogprobs } from './logprobs.ts'
 
 /** Gathers the events of a chat into one `chat.completion` object. */
 export class ChatAnswerEncoder implements GenerationEncoder {
-  readonly contentType = 'application/json'
-  readonly keepAlive = '\n'
-  readonly carriesErrors = false
   readonly #identity: AnswerIdentity
   readonly #manner: ChatManner
   readonly #choices: Choice[]
@@ -64,10 +59,6 @@ export class ChatAnswerEncoder implements GenerationEncoder {
       stop_reason: choice.stopReason,
     }))
     return JSON.stringify({ id, object: 'chat.completion', created, model, choices, usage: toOpenAiUsage(this.#usage) })
-  }
-
-  error(error: TokenmillError): string {
-    return JSON.stringify(toErrorBody(error))
   }
 }
 

@@ -1,8 +1,6 @@
-import type { TokenmillError } from '../../core/index.ts'
 import type { GenerationEvent, TokenLogprobs, TokenUsage, ToolCallEvent } from '../../inference/index.ts'
-import { toErrorBody } from '../errors.ts'
 import type { AnswerIdentity, GenerationEncoder } from '../generation-call.ts'
-import { sseDone, sseFrame, ssePing } from '../sse-frames.ts'
+import { sseDone } from '../sse-frames.ts'
 import { toOpenAiUsage } from '../usage.ts'
 import { toFinishReason } from './finish-reason.ts'
 import { toChatLogprobs } from './logprobs.ts'
@@ -23,9 +21,6 @@ export interface ChatManner extends StreamManner {
  *   └───────────── #heads[index] ───────────────┘└─ per frame ──┘└────────────── constant ──────────────┘└── #tail ──┘
  */
 export class ChatStreamEncoder implements GenerationEncoder {
-  readonly contentType = 'text/event-stream; charset=utf-8'
-  readonly keepAlive = ssePing
-  readonly carriesErrors = true
   readonly #manner: ChatManner
   readonly #envelope: string
   readonly #heads: string[] = []
@@ -79,10 +74,6 @@ export class ChatStreamEncoder implements GenerationEncoder {
   end(): string {
     if (!this.#manner.includeUsage) return sseDone
     return `data: ${this.#envelope},"choices":[],"usage":${JSON.stringify(toOpenAiUsage(this.#usage))}}\n\n${sseDone}`
-  }
-
-  error(error: TokenmillError): string {
-    return sseFrame(JSON.stringify(toErrorBody(error)))
   }
 
   /** The first delta of a choice carries the role, once. */

@@ -1,6 +1,4 @@
-import type { TokenmillError } from '../../core/index.ts'
 import type { FinishReason, GenerationEvent, TokenLogprobs, TokenUsage } from '../../inference/index.ts'
-import { toErrorBody } from '../errors.ts'
 import type { AnswerIdentity, GenerationEncoder } from '../generation-call.ts'
 import { addUsage, toOpenAiUsage } from '../usage.ts'
 import type { CompletionManner } from './completion-request.ts'
@@ -9,9 +7,6 @@ import { echoOffset, toCompletionLogprobs } from './logprobs.ts'
 
 /** Gathers the events of all prompts into one `text_completion` object; keeps the best where best_of asks for it. */
 export class CompletionAnswerEncoder implements GenerationEncoder {
-  readonly contentType = 'application/json'
-  readonly keepAlive = '\n'
-  readonly carriesErrors = false
   readonly #identity: AnswerIdentity
   readonly #manner: CompletionManner
   readonly #prompts: PromptAnswer[]
@@ -70,10 +65,6 @@ export class CompletionAnswerEncoder implements GenerationEncoder {
     const usages = this.#prompts.map((answer) => answer.usage).filter((usage) => usage !== undefined)
     const usage = usages.length === 0 ? nothing : usages.reduce(addUsage)
     return JSON.stringify({ id, object: 'text_completion', created, model, choices, usage: toOpenAiUsage(usage) })
-  }
-
-  error(error: TokenmillError): string {
-    return JSON.stringify(toErrorBody(error))
   }
 }
 

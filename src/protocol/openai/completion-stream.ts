@@ -1,8 +1,6 @@
-import type { TokenmillError } from '../../core/index.ts'
 import type { GenerationEvent, TokenLogprobs, TokenUsage } from '../../inference/index.ts'
-import { toErrorBody } from '../errors.ts'
 import type { AnswerIdentity, GenerationEncoder } from '../generation-call.ts'
-import { sseDone, sseFrame, ssePing } from '../sse-frames.ts'
+import { sseDone } from '../sse-frames.ts'
 import { addUsage, toOpenAiUsage } from '../usage.ts'
 import type { CompletionManner } from './completion-request.ts'
 import { toFinishReason } from './finish-reason.ts'
@@ -10,9 +8,6 @@ import { echoOffset, toCompletionLogprobs } from './logprobs.ts'
 
 /** Writes `text_completion` frames. Choice numbers run through: prompt 0's choices, then prompt 1's. */
 export class CompletionStreamEncoder implements GenerationEncoder {
-  readonly contentType = 'text/event-stream; charset=utf-8'
-  readonly keepAlive = ssePing
-  readonly carriesErrors = true
   readonly #manner: CompletionManner
   readonly #promptTexts: readonly string[] | undefined
   readonly #envelope: string
@@ -64,10 +59,6 @@ export class CompletionStreamEncoder implements GenerationEncoder {
     const usages = Object.values(this.#usages)
     const usage = usages.length === 0 ? this.#runningUsage() : usages.reduce(addUsage)
     return `data: ${this.#envelope},"choices":[],"usage":${JSON.stringify(toOpenAiUsage(usage))}}\n\n${sseDone}`
-  }
-
-  error(error: TokenmillError): string {
-    return sseFrame(JSON.stringify(toErrorBody(error)))
   }
 
   #echo(prompt: number, first: number, logprobs: readonly TokenLogprobs[] | undefined): string {

@@ -1,10 +1,11 @@
 import type { EmbeddingResult } from '../../inference/index.ts'
+import { engineMethod } from '../engine-method.ts'
 import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
 import type { ProtocolLimits } from '../limits.ts'
+import type { EngineCall } from '../protocol.ts'
 import { readTokens } from './token-ids.ts'
 
-/** POST /v1/embeddings. */
-export interface EmbeddingCall {
+interface EmbeddingFields {
   readonly model: string | undefined
   readonly inputs: readonly (string | readonly number[])[]
   readonly dimensions: number | undefined
@@ -12,12 +13,22 @@ export interface EmbeddingCall {
   readonly encoding: 'float' | 'base64'
 }
 
-export function parseEmbeddingCall(body: Fields, limits: ProtocolLimits): EmbeddingCall {
-  return {
+/** Reads the body of POST /v1/embeddings. */
+export function parseEmbeddingCall(body: Fields, limits: ProtocolLimits): EngineCall {
+  const fields: EmbeddingFields = {
     model: body.string('model'),
     inputs: readInputs(body, limits),
     dimensions: body.integer('dimensions', 1, 65_536),
     encoding: body.word('encoding_format', ['float', 'base64']) ?? 'float',
+  }
+  return {
+    model: fields.model,
+    async answer(target, signal) {
+      const { inputs, dimensions } = fields
+      const request = { id: target.requestId, model: target.engineModel, inputs, dimensions }
+      const result = await engineMethod(target, 'embed')(request, signal)
+      return { body: toEmbeddingAnswer(result, fields, target.model), promptTokens: result.promptTokens }
+    },
   }
 }
 
@@ -44,13 +55,13 @@ function notEmpty(text: string, path: string): string {
   return text
 }
 
-export function toEmbeddingAnswer(result: EmbeddingResult, call: EmbeddingCall, model: string): object {
+function toEmbeddingAnswer(result: EmbeddingResult, fields: EmbeddingFields, model: string): object {
   return {
     object: 'list',
     data: result.vectors.map((vector, index) => ({
       object: 'embedding',
       index,
-      embedding: call.encoding === 'base64' ? toBase64(vector) : [...vector],
+      embedding: fields.encoding === 'base64' ? toBase64(vector) : [...vector],
     })),
     model,
     usage: { prompt_tokens: result.promptTokens, total_tokens: result.promptTokens },

@@ -1,4 +1,5 @@
-import type { PlacementFactory, PlacementName } from '../placement.ts'
+import type { PlacementName } from '../options.ts'
+import type { PlacementFactory } from '../placement.ts'
 import { createLeastInFlight } from './least-in-flight.ts'
 import { createPowerOfTwo } from './power-of-two.ts'
 import { createRoundRobin } from './round-robin.ts'

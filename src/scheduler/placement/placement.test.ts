@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRandom } from '../../core/index.ts'
-import type { PlacementName, ReplicaView } from '../placement.ts'
+import type { PlacementName } from '../options.ts'
+import type { ReplicaView } from '../placement.ts'
 import { placementPolicies } from './index.ts'
 
 function view(id: string, overrides: Partial<ReplicaView> = {}): ReplicaView {

@@ -1,0 +1,5 @@
+import { openAi } from './openai/index.ts'
+import type { Protocol } from './protocol.ts'
+
+/** The protocols that clients may speak. */
+export const protocols: readonly Protocol[] = [openAi]
