@@ -4,7 +4,7 @@ import { BoundedQueue, type QueueEntry } from './queue.ts'
 
 describe('BoundedQueue', () => {
   it('refuses the value past its capacity and takes one again after a shift', () => {
-    const queue = new BoundedQueue<number>(() => 2)
+    const queue = new BoundedQueue<number>(2)
     expect(queue.push(1)).toBeDefined()
     expect(queue.push(2)).toBeDefined()
     expect(queue.push(3)).toBeUndefined()
@@ -21,7 +21,7 @@ describe('BoundedQueue', () => {
     )
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 6 }), fc.array(operation, { maxLength: 60 }), (capacity, operations) => {
-        const queue = new BoundedQueue<number>(() => capacity)
+        const queue = new BoundedQueue<number>(capacity)
         const handles: QueueEntry<number>[] = []
         const gone: QueueEntry<number>[] = []
         for (const step of operations) {

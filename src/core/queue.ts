@@ -1,5 +1,5 @@
 /**
- * A first-in first-out queue with a capacity, which is asked for at each push. It never grows past it: `push` says no
+ * A first-in first-out queue with a capacity; one that can change is given as a function and asked at each push. It never grows past it: `push` says no
  * instead, so that the caller decides what a full queue means. Entries can leave from the middle (a client that went away).
  *
  * Linked entries: push, shift and remove are O(1).
@@ -12,8 +12,8 @@ export class BoundedQueue<T> implements Iterable<T> {
   #head: Entry<T> | undefined
   #tail: Entry<T> | undefined
 
-  constructor(capacity: () => number) {
-    this.#capacity = capacity
+  constructor(capacity: number | (() => number)) {
+    this.#capacity = typeof capacity === 'number' ? () => capacity : capacity
   }
 
   get size(): number {

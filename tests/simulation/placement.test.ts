@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createRandom, defaultValues, VirtualClock } from '../../src/core/index.ts'
-import { placementPolicies, Replica, type PlacementName } from '../../src/scheduler/index.ts'
-import { fleetOptions } from '../../src/scheduler/options.ts'
+import { placementPolicies, Replica } from '../../src/scheduler/index.ts'
+import { fleetOptions, type PlacementName } from '../../src/scheduler/options.ts'
 import { linearStepModel, SimulatedEngine } from '../../src/simulation/index.ts'
 import { arrivalTimesMs, quantileOf } from '../../src/workload/index.ts'
 import { createRequest } from '../support/generation-request.ts'
@@ -26,7 +26,7 @@ function createReplica(clock: VirtualClock, id: string, slowness: number): Repli
   const kv = { blockTokens: 16, blocks: 3000, cachedBlocks: undefined }
   const timing = { kind: 'steps' as const, model, prefillTokensPerStep: 512, maxRunning: 16, kv }
   const engine = new SimulatedEngine({ name: id, models: ['sim'], contextTokens: 8192, timing }, clock)
-  return new Replica({ id, engine, weight: 1, labels: {} }, defaultValues(fleetOptions), clock)
+  return new Replica({ id, engine, weight: 1, labels: {} }, () => defaultValues(fleetOptions), clock)
 }
 
 /** What a policy makes of a load: under one seed, arrivals and prompts are the same for every policy. */
@@ -46,7 +46,7 @@ async function simulate(name: PlacementName, { slowness, ratePerS, conversations
     const request = createRequest({ id: `request-${ordinal}`, model: 'sim', maxTokens: 60, input })
     for await (const event of replica.engine.generate(request, new AbortController().signal))
       if (event.type === 'prefilled') ttftMs[ordinal] = clock.now() - atMs
-    release(undefined)
+    release()
   }
   const stages = [{ from: ratePerS, to: ratePerS, durationMs: Infinity }]
   const arrivals = arrivalTimesMs({ kind: 'poisson' }, stages, createRandom(seed))
