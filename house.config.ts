@@ -78,8 +78,6 @@ export const timeKeepers: Readonly<Record<string, string>> = {
   'bench/client/loop-watch.ts': 'measures the event loop itself',
   // To take a Clock.
   'model/hub/range-download.ts': 'stall limit of a download',
-  'server/fleet-models.ts': 'time limit of a probe',
-  'server/generation.ts': 'creation time of an answer',
   'upstream/http.ts': 'Retry-After as a date',
   'upstream/openai-engine.ts': 'silence of an upstream',
   'upstream/triton/triton-engine.ts': 'time limit of a call',
