@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { parseBaseUrl } from './endpoint-url.ts'
 import { findMeters } from './observe/meters.ts'
 import { readEnvironment } from './observe/environment.ts'
@@ -9,7 +10,7 @@ import { defaultPatienceMs } from './readiness.ts'
 import type { BenchResult } from './result.ts'
 import { shownUrl } from './secrets.ts'
 import { planSearch } from './search/index.ts'
-import { describeLoad } from './load-shape.ts'
+import { describeLoad, seedOf } from './load-shape.ts'
 import { parseClasses, toHeaders, toLoadPlan, toTarget } from './settings.ts'
 
 const longestProbeMs = 60_000
@@ -27,11 +28,13 @@ export async function runBench(
   const first = await probe(options, urls[0] ?? '', options.model, context)
   const second =
     urls[1] === undefined ? undefined : await probe(options, urls[1], options.modelB ?? options.model, context)
-  const runner = new PointRunner(options, context, await findMeters(options.energy, first.target.url, context.clock))
+  const textSalt = options.seed === undefined ? randomInt(2 ** 32) : 0
+  const meters = await findMeters(options.energy, first.target.url, context.clock)
+  const runner = new PointRunner(options, context, meters, textSalt)
   const probes = second === undefined ? [first] : [first, second]
   for (const note of probes.flatMap((each) => each.notes)) runner.note(note)
   const points = await search.measure({ first, second }, runner)
-  const { judged, ...conclusion } = search.conclude(points)
+  const { judged, problems = [], ...conclusion } = search.conclude(points)
   const plan = toLoadPlan(options, first.target, first.words.words, search.shape)
   return {
     tool: 'tokenmill bench',
@@ -39,7 +42,8 @@ export async function runBench(
     kind: search.kind,
     command: context.command,
     startedAt,
-    seed: options.seed,
+    seed: seedOf(options),
+    textSalt,
     environment: readEnvironment(),
     target: {
       url: urls.map(shownUrl).join(' and '),
@@ -53,7 +57,8 @@ export async function runBench(
     attainmentTarget: options.attainment,
     points,
     ...conclusion,
-    valid: judged.length > 0 && judged.every((run) => run.problems.length === 0),
+    valid: judged.length > 0 && problems.length === 0 && judged.every((run) => run.problems.length === 0),
+    problems,
     notes: runner.notes,
   }
 }

@@ -13,8 +13,14 @@ import type { BenchOptions } from './options.ts'
 import type { LoadPlan, LoadShape } from './plan.ts'
 
 const defaultUsers = 8
+const defaultSeed = 1
 const staggerPerUserMs = 10
 const longestStaggerMs = 5_000
+
+/** Seed of lengths and times. Texts have another in every bench, unless the user gives this one. */
+export function seedOf({ seed }: BenchOptions): number {
+  return seed ?? defaultSeed
+}
 
 /** A single kind of load. Throws `invalid_request` where two are asked for. */
 export function parseShape(options: BenchOptions): LoadShape {
@@ -66,7 +72,7 @@ function readTrace(options: BenchOptions, file: string): LoadShape {
   }
   const limits = { maxTraceRequests: workloadOptions.maxTraceRequests.default }
   const trace = parseTrace(text.split('\n'), limits)
-  const requests = options.dither ? ditherTrace(trace, createRandom(options.seed)) : trace
+  const requests = options.dither ? ditherTrace(trace, createRandom(seedOf(options))) : trace
   return { kind: 'trace', requests, speed: options.speed }
 }
 
@@ -115,4 +121,16 @@ export function labelOf(shape: LoadShape): string {
   const level = levelOf(shape)
   if (shape.kind === 'open') return `${level} requests/s`
   return level === 1 ? '1 user' : `${level} users`
+}
+
+/** Names of the two sides of a comparison. Throws `invalid_request` for other than two, or equal ones. */
+export function labelsOf({ label }: BenchOptions): readonly [string, string] {
+  const [a, b, ...more] = label
+  if (a === undefined) return ['A', 'B']
+  if (b === undefined || more.length > 0 || a === b)
+    throw new TokenmillError(
+      'invalid_request',
+      `--label is given ${label.length} times; a comparison needs two different names.`,
+    )
+  return [a, b]
 }

@@ -295,7 +295,18 @@ export const benchOptions = defineOptions({
     value: '<number>',
     help: 'Repeat everything with new seeds; from 3 on, intervals are given',
   },
-  seed: { schema: natural, default: 1, value: '<number>', help: 'Equal seeds send equal requests at equal times' },
+  seed: {
+    schema: natural.optional(),
+    value: '<number>',
+    help: 'Equal seeds send equal requests at equal times (default: lengths and times of seed 1, new texts in every run)',
+  },
+  label: {
+    schema: z.string(),
+    default: [] as readonly string[],
+    value: '<name>',
+    help: 'Name of an endpoint of --compare in reports, in the order of the URLs (default: A and B)',
+    repeatable: true,
+  },
   workers: {
     schema: count.optional(),
     value: '<threads>',

@@ -23,5 +23,6 @@ export function readBenchResult(text: string, file: string): BenchResult {
   const result = data as Partial<BenchResult> | null
   if (result?.tool !== 'tokenmill bench' || !Array.isArray(result.points))
     throw new TokenmillError('invalid_request', `${file} is no result of tokenmill bench --json.`)
-  return result as BenchResult
+  // Files of earlier versions lack some of what reports read.
+  return { ...(result as BenchResult), problems: result.problems ?? [], textSalt: result.textSalt ?? 0 }
 }

@@ -4,8 +4,11 @@ import type { EnergyMeter } from './observe/energy.ts'
 import type { BenchOptions } from './options.ts'
 import { peakConcurrency, type LoadShape } from './plan.ts'
 import type { Probe } from './probe.ts'
-import { combineRuns, type BenchPoint, type RunResult } from './result.ts'
+import { combineRuns } from './pooled-runs.ts'
+import type { BenchPoint, RunResult } from './result.ts'
 import { runLoad, type RunOptions, type RunProgress } from './run.ts'
+import { seedOf } from './load-shape.ts'
+import { fewestForP99 } from './run-findings.ts'
 import { metricsUrl, toLoadPlan, toWarmUp, toWorkers } from './settings.ts'
 
 /** What a bench is run by: time, the user's stop, and who watches. */
@@ -49,11 +52,15 @@ export class PointRunner {
   readonly #options: BenchOptions
   readonly #context: BenchContext
   readonly #meters: readonly EnergyMeter[]
+  readonly #textSalt: number
   readonly #notes: string[] = []
   #runs = 0
+  #saidFewAnswers = false
 
-  constructor(options: BenchOptions, context: BenchContext, meters: readonly EnergyMeter[]) {
+  /** `textSalt` keeps the texts of this bench apart from those of every other: a server's cache may know them. */
+  constructor(options: BenchOptions, context: BenchContext, meters: readonly EnergyMeter[], textSalt: number) {
     this.#options = options
+    this.#textSalt = textSalt
     this.#context = context
     this.#meters = meters
   }
@@ -75,14 +82,15 @@ export class PointRunner {
 
   /** All repeats of a load, and their figures together. */
   async measurePoint(offer: Offer): Promise<BenchPoint> {
-    const { repeats, seed } = this.#options
+    const { repeats } = this.#options
     const { label, load, firstRepeat = 0 } = offer
     const runs: RunResult[] = []
     for (let repeat = 0; repeat < repeats && !(repeat > 0 && this.stopped); repeat += 1) {
       const numbered = repeats === 1 ? offer : { ...offer, label: `${label} #${repeat + 1}` }
       runs.push(await this.run(numbered, firstRepeat + repeat))
     }
-    return { label, load, summary: combineRuns(runs, seed), runs }
+    this.#noteFewAnswers(runs)
+    return { label, load, summary: combineRuns(runs, seedOf(this.#options)), runs }
   }
 
   /** One run. Equal numbers of a repeat have equal lengths and times, whatever ran between. */
@@ -90,7 +98,7 @@ export class PointRunner {
     const options = this.#runOptions(shape, endpoint)
     const seed = options.plan.seed + repeat * seedStride
     // Never an earlier run's texts: a cache would know them.
-    const textSeed = seed ^ Math.imul(this.#runs, textStride)
+    const textSeed = seed ^ this.#textSalt ^ Math.imul(this.#runs, textStride)
     this.#runs += 1
     const { durationMs, maxRequests } = options.plan
     const enough = new AbortController()
@@ -107,6 +115,16 @@ export class PointRunner {
     })
     this.#context.onRun(label, run)
     return run
+  }
+
+  /** Repeats that are too small for a p99 of their own are judged together; said once. */
+  #noteFewAnswers(runs: readonly RunResult[]): void {
+    const fewest = Math.min(...runs.map((run) => run.summary['completed'] ?? 0))
+    if (runs.length < 2 || fewest >= fewestForP99 || this.#saidFewAnswers) return
+    this.#saidFewAnswers = true
+    this.note(
+      `Repeats have as few as ${fewest} complete answers: percentiles that need more, and attainment, are taken over all repeats of a load together.`,
+    )
   }
 
   #runOptions(shape: LoadShape, endpoint: Probe): RunOptions {

@@ -8,7 +8,9 @@ import { findSaturation, measuredWindow, summarise, type Price } from './metrics
 import { EnergyWatch, type EnergyMeter } from './observe/energy.ts'
 import { ServerWatch } from './observe/server-metrics.ts'
 import type { LoadPlan } from './plan.ts'
-import { toRunResult, type ClientFigures, type RunResult } from './result.ts'
+import type { ClientFigures, RunResult } from './result.ts'
+import type { ClientLimits } from './run-parts.ts'
+import { toRunResult } from './run-result.ts'
 
 export interface RunOptions {
   readonly plan: LoadPlan
@@ -28,14 +30,6 @@ export interface RunOptions {
   readonly enough?: AbortSignal
   readonly onRecord?: (record: RequestRecord) => void
   readonly onProgress?: (progress: RunProgress) => void
-}
-
-/** Beyond these the client, not the server, was measured: the run is invalid. */
-export interface ClientLimits {
-  readonly maxSendLagMs: number
-  readonly maxReceiveLagMs: number
-  /** So many requests in a row without a single success end the run. */
-  readonly maxFailuresInRow: number
 }
 
 export interface RunProgress {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { parseDurationMs, TokenmillError } from '../core/index.ts'
 import { levelAt, parseDistribution, stagesDurationMs } from '../workload/index.ts'
 import { besideApiUrl } from './endpoint-url.ts'
-import { toMsText } from './load-shape.ts'
+import { seedOf, toMsText } from './load-shape.ts'
 import type { WarmUp } from './metrics/aggregate.ts'
 import { parseObjective, parseObjectives, parsePairs, type Objectives } from './metrics/objectives.ts'
 import type { BenchOptions } from './options.ts'
@@ -125,8 +125,8 @@ export function toLoadPlan(
   const open = options.requests === undefined && stagesMs === Infinity && shape.kind !== 'trace'
   return {
     target,
-    seed: options.seed,
-    textSeed: options.seed,
+    seed: seedOf(options),
+    textSeed: seedOf(options),
     shape,
     classes,
     words,

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { z } from 'zod'
@@ -7,6 +7,7 @@ import { benchOptions } from '../bench/options.ts'
 import { defineOptions, TokenmillError } from '../core/index.ts'
 import { shownCommandLine } from './bench-command-line.ts'
 import { defineCommand, type Io } from './command.ts'
+import { sayWritten, writeOutputFile } from './output-file.ts'
 
 const report = defineCommand({
   name: 'report',
@@ -22,7 +23,7 @@ const report = defineCommand({
     const results = files.map((file) => readBenchResult(readText(file), file))
     for (const result of results) io.stdout.write(textReport(result))
     const names = files.map((file) => path.basename(file, '.json'))
-    if (html !== undefined) writeText(html, htmlReport(results, names))
+    if (html !== undefined) writeOutputFile(html, htmlReport(results, names), io)
     return 0
   },
 })
@@ -68,6 +69,7 @@ export const bench = defineCommand({
       io.stderr.write(`tokenmill: ${rawProblem}\n`)
       return 1
     }
+    if (values.raw !== undefined) sayWritten(values.raw, io)
     return failed ? 1 : exitCodeOf(result, io.stop.aborted)
   },
 })
@@ -78,7 +80,7 @@ async function writeOutputs(values: BenchOptions, result: BenchResult, io: Io): 
   let failed = false
   const attempt = (file: string, text: () => string): void => {
     try {
-      writeText(file, text())
+      writeOutputFile(file, text(), io)
     } catch (error) {
       failed = true
       io.stderr.write(`tokenmill: ${error instanceof Error ? error.message : String(error)}\n`)
@@ -98,14 +100,6 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8')
   } catch (error) {
     throw new TokenmillError('invalid_request', `Cannot read ${file}: ${messageOf(error)}`, {}, error)
-  }
-}
-
-function writeText(file: string, text: string): void {
-  try {
-    writeFileSync(file, text)
-  } catch (error) {
-    throw new TokenmillError('invalid_request', `Cannot write ${file}: ${messageOf(error)}`, {}, error)
   }
 }
 

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { TokenmillError, limitError } from '../core/index.ts'
 import type { RowResult } from '../planner/index.ts'
 import { plannerOptions } from '../planner/options.ts'
+import { writeOutputFile } from './output-file.ts'
 import { defineCommand, type Io } from './command.ts'
 import { jsonOption } from './plan-options.ts'
 
@@ -44,7 +45,7 @@ export const planPredict = defineCommand({
       ? `${JSON.stringify(results.map(toJson), undefined, 2)}\n`
       : planner.toPredictionCsv(table, results)
     if (values.out === '-') io.stdout.write(output)
-    else writeFileSync(values.out, output)
+    else writeOutputFile(values.out, output, io)
     const failed = results.filter((result) => 'error' in result)
     if (failed.length > 0)
       io.stderr.write(`${failed.length} of ${results.length} rows could not be predicted: see error.\n`)

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { TokenmillError } from '../core/index.ts'
 import type { Choice, Demand, Recommendation, describePrediction } from '../planner/index.ts'
 import { plannerOptions } from '../planner/options.ts'
+import { writeOutputFile } from './output-file.ts'
 import { defineCommand, type Io } from './command.ts'
 import { planExplain } from './plan-explain.ts'
 import { planFitMemory } from './plan-fit-memory.ts'
@@ -115,7 +115,7 @@ export const plan = defineCommand({
         pue: values.pue,
         version: packageJson.version,
       })
-      writeFileSync(values.html, page)
+      writeOutputFile(values.html, page, io)
     }
     if (values.json)
       io.stdout.write(`${JSON.stringify(toJson(recommendation, planner.describePrediction), undefined, 2)}\n`)

@@ -1,7 +1,17 @@
 import { TokenmillError } from '../core/index.ts'
 import { toBins, toCdf } from './distributions.ts'
 import { formatNumber } from './numbers.ts'
-import type { Axis, BarSection, CdfSection, HistogramSection, LineSection, PlotSeries, Section } from './report.ts'
+import type {
+  Axis,
+  BarSection,
+  CdfSection,
+  HistogramSection,
+  LineSection,
+  Mark,
+  PlotSeries,
+  Section,
+  Shade,
+} from './report.ts'
 
 /**
  * One plot as the page's script takes it: JSON, no functions, no colours (the script knows light and dark).
@@ -16,6 +26,8 @@ interface LineFigure {
   readonly x: Axis
   readonly y: Axis
   readonly series: readonly PlotSeries[]
+  readonly marks?: readonly Mark[]
+  readonly shades?: readonly Shade[]
   /** Points that a logarithmic axis cannot show. */
   readonly dropped: number
 }

@@ -7,11 +7,13 @@ export type {
   FactsSection,
   HistogramSection,
   LineSection,
+  Mark,
   PlotSeries,
   Point,
   ProseSection,
   Report,
   Section,
+  Shade,
   TableColumn,
   TableSection,
 } from './report.ts'

@@ -96,7 +96,13 @@ function gridMarkup(
     .join('')
   const body = rows
     .map((row, index) => {
-      const cells = row.map((cell, at) => `<td${cellClass(at)}>${cellText(cell, columns[at])}</td>`).join('')
+      const cells = row
+        .map((cell, at) => {
+          const { label = '', unit } = columns[at] ?? {}
+          const name = label === '' ? '' : ` data-label="${escapeHtml(withUnit(label, unit))}"`
+          return `<td${cellClass(at)}${name}>${cellText(cell, columns[at])}</td>`
+        })
+        .join('')
       return `<tr${highlighted.includes(index) ? ' class="highlighted"' : ''}>${cells}</tr>`
     })
     .join('\n')
@@ -106,7 +112,8 @@ function gridMarkup(
 /** A number, or the text of one: with a unit, an interval, or a dash where there is none. */
 function isFigure(cell: Cell): boolean {
   return (
-    typeof cell === 'number' || (typeof cell === 'string' && /^(–|-?[\d.,]+( (%|[KMGT]?i?B))?( \[.*\])?)$/.test(cell))
+    typeof cell === 'number' ||
+    (typeof cell === 'string' && /^(–|needs ≥ [\d,]+|-?[\d.,]+( (%|[KMGT]?i?B))?( \[.*\])?)$/.test(cell))
   )
 }
 

@@ -28,7 +28,14 @@ interface PlotHandle {
     moveTo(x: number, y: number): void
     lineTo(x: number, y: number): void
     stroke(): void
+    fillRect(x: number, y: number, width: number, height: number): void
+    fillText(text: string, x: number, y: number): void
+    setLineDash(segments: readonly number[]): void
     strokeStyle: string
+    fillStyle: string
+    font: string
+    textAlign: 'left' | 'right'
+    globalAlpha: number
     lineWidth: number
   }
   readonly chartArea: { readonly left: number; readonly right: number; readonly top: number; readonly bottom: number }
@@ -174,9 +181,49 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
         chart.ctx.restore()
       },
     }
+    // Limits as dashed lines and warm-ups as grey ground, each with its name at the top, inside the plot.
+    const grounds = {
+      id: 'grounds',
+      beforeDatasetsDraw: (chart: PlotHandle) => {
+        const across = chart.scales['x']
+        if (across === undefined) return
+        const { left, right, top, bottom } = chart.chartArea
+        const within = (value: number) => Math.max(left, Math.min(right, across.getPixelForValue(value)))
+        chart.ctx.save()
+        chart.ctx.font = '12px system-ui, sans-serif'
+        for (const shade of figure.shades ?? []) {
+          const [from, to] = [within(shade.from), within(shade.to)]
+          chart.ctx.fillStyle = colours.faint
+          chart.ctx.globalAlpha = 0.15
+          chart.ctx.fillRect(from, top, to - from, bottom - top)
+          chart.ctx.globalAlpha = 1
+          chart.ctx.textAlign = 'left'
+          if (to - from > 40) chart.ctx.fillText(shade.label, from + 4, bottom - 6)
+        }
+        chart.ctx.setLineDash([4, 3])
+        chart.ctx.lineWidth = 1.5
+        ;(figure.marks ?? []).forEach((mark, index) => {
+          const at = across.getPixelForValue(mark.x)
+          if (at < left || at > right) return
+          chart.ctx.strokeStyle = colours.ink
+          chart.ctx.fillStyle = colours.ink
+          chart.ctx.beginPath()
+          chart.ctx.moveTo(at, top)
+          chart.ctx.lineTo(at, bottom)
+          chart.ctx.stroke()
+          const toTheLeft = at > (left + right) / 2
+          chart.ctx.textAlign = toTheLeft ? 'right' : 'left'
+          chart.ctx.fillText(mark.label, toTheLeft ? at - 4 : at + 4, top + 12 + 14 * index)
+        })
+        chart.ctx.restore()
+      },
+    }
+    // The axis reaches as far as the limits, so that one far beyond all values is seen too.
+    const reach = (figure.marks ?? []).map((mark) => mark.x)
+    const wide = reach.length === 0 ? {} : { suggestedMin: Math.min(...reach), suggestedMax: 1.05 * Math.max(...reach) }
     return {
       type: 'line',
-      plugins: [whiskers],
+      plugins: [grounds, whiskers],
       data: {
         datasets: figure.series.map((series, index) => ({
           label: series.name,
@@ -198,7 +245,7 @@ export function drawFigures(scope: PageScope, formatNumber: (value: number) => s
         ...shared,
         parsing: false,
         interaction: { mode: 'nearest', intersect: false },
-        scales: { x: scaleOf(x, colours), y: scaleOf(y, colours) },
+        scales: { x: { ...scaleOf(x, colours), ...wide }, y: scaleOf(y, colours) },
         plugins: {
           ...plugins,
           tooltip: {

@@ -31,6 +31,14 @@ summary { cursor: pointer; color: var(--accent); padding: .3rem 0 }
 dl.environment { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .9rem; margin: .5rem 0; font-size: .9rem }
 dl.environment dt { color: var(--faint) } dl.environment dd { margin: 0; overflow-wrap: anywhere }
 @media (max-width: 30rem) { .plot { height: 22rem } h1 { font-size: 1.35rem } th, td { padding: .3rem .45rem } }
+/* A narrow page shows each row as a card: its first cell as the title, the others under it by name. */
+@media (max-width: 30rem) { section > .scroll { overflow-x: visible } section > .scroll thead { display: none }
+  section > .scroll :is(table, tbody, tr, td) { display: block }
+  section > .scroll tr { border-bottom: 1px solid var(--faint); padding: .5rem 0 }
+  section > .scroll td { border: 0; padding: .1rem 0; text-align: left; white-space: normal; overflow-wrap: anywhere }
+  section > .scroll td:first-child { font-weight: 600 } section > .scroll td:empty { display: none }
+  section > .scroll td:not(:first-child)[data-label] { display: grid; grid-template-columns: 45% 1fr; gap: .6rem }
+  section > .scroll td:not(:first-child)[data-label]::before { content: attr(data-label); color: var(--faint) } }
 @media (min-width: 64rem) { main { display: grid; grid-template-columns: 1fr 1fr; column-gap: 2rem }
   main > * { grid-column: 1 / -1; min-width: 0 } main > .half { grid-column: auto } .half .plot { height: 21rem } }
 @media print { .plot { height: 20rem } figure details { display: none } section { break-inside: avoid } }

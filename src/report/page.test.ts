@@ -16,9 +16,11 @@ describe('renderReport()', () => {
   it('escapes text, writes units and digits, and marks the highlighted row', () => {
     const page = renderReport({ title: 'A & B', sections: [table] })
     expect(page).toContain('<title>A &#38; B</title>')
-    expect(page).toContain('<tr class="highlighted"><td>&#60;TP4&#62;</td><td class="number">1.23</td></tr>')
+    expect(page).toContain(
+      '<tr class="highlighted"><td data-label="name">&#60;TP4&#62;</td><td class="number" data-label="cost ($/Mtok)">1.23</td></tr>',
+    )
     expect(page).toContain('cost ($/Mtok)')
-    expect(page).toContain('<td class="number">–</td>')
+    expect(page).toContain('<td class="number" data-label="cost ($/Mtok)">–</td>')
   })
 
   it('shows the exact command and the environment', () => {

@@ -62,6 +62,19 @@ export interface Axis {
   readonly max?: number
 }
 
+/** A value of x drawn as a dashed line across the plot: a limit, a chosen point. */
+export interface Mark {
+  readonly x: number
+  readonly label: string
+}
+
+/** A range of x that is set off: a warm-up, a drain. */
+export interface Shade {
+  readonly from: number
+  readonly to: number
+  readonly label: string
+}
+
 export interface Point {
   readonly x: number
   readonly y: number
@@ -89,6 +102,8 @@ export interface LineSection {
   readonly x: Axis
   readonly y: Axis
   readonly series: readonly PlotSeries[]
+  readonly marks?: readonly Mark[]
+  readonly shades?: readonly Shade[]
 }
 
 /** One bar per category and series. */

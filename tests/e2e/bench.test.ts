@@ -332,8 +332,36 @@ describe('runBench() searches', () => {
     expect(textReport(result)).toMatch(/TPOT p50 .*B worse/)
     const page = htmlReport([result])
     expect(page).toContain('TPOT p50, B over A')
-    expect(page).toContain(`B: ${b.url}`)
+    expect(page).toContain(`B: mock at ${b.url}`)
     expect(page).not.toContain('Throughput against interactivity')
+  })
+
+  it('a comparison under the user’s own labels, which is invalid where one side knew the prompts, with that side named', async () => {
+    const [a, b] = [await start(), await start()]
+    const options = { seed: 5, concurrency: ['2'], requests: 16, warmup: '0', prompt: '160' }
+    // What the first run of the comparison will send to A is in its cache already.
+    for (const repeats of [5]) await measure(a.url, { ...options, repeats })
+    const labels = { label: ['old', 'new'] }
+    const result = await measure([a.url, b.url], { ...options, ...labels, compare: true, repeats: 3 })
+    expect(result.points.map((point) => point.label)).toEqual(['old', 'new'])
+    expect(result.valid).toBe(false)
+    expect(textReport(result)).toMatch(/INVALID: old found \d+ % of its prompt tokens in its cache, new \d+ %/)
+    // Without a seed every bench has texts of its own.
+    const salted = await measure(a.url, { ...options, seed: undefined })
+    const again = await measure(a.url, { ...options, seed: undefined })
+    expect(again.summary['cachedShare']).toBe(0)
+    expect(again.textSalt).not.toBe(salted.textSalt)
+  })
+
+  it('repeats of few answers together, and says so', async () => {
+    const mock = await start()
+    const options = { concurrency: ['4'], requests: 40, repeats: 3, warmup: '0', slo: 'ttft=10s' }
+    const result = await measure(mock.url, options)
+    expect(result.points[0]?.runs[0]?.summary['ttftMsP99']).toBeNull()
+    expect(result.summary['ttftMsP99']).toBeGreaterThan(0)
+    expect(result.summary['ttftMsP99Low']).toBeUndefined()
+    expect(result.summary).toMatchObject({ attainment: 1, ttftMsCount: 120 })
+    expect(textReport(result)).toMatch(/note: Repeats have as few as 40 complete answers/)
   })
 
   it('a comparison of a server with itself, neither side finding the other’s prompts in its cache', async () => {

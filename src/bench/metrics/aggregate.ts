@@ -1,7 +1,7 @@
 import { LogHistogram } from '../../workload/index.ts'
 import type { RequestClass } from '../plan.ts'
 import { forEachArrival, forEachGap, measure, tokensOnTime } from './measures.ts'
-import { meetsObjectives } from './objectives.ts'
+import { missedObjectives, type MissCause } from './objectives.ts'
 import type { RequestOutcome, RequestRecord } from './record.ts'
 import { TimeSlices } from './slices.ts'
 
@@ -40,6 +40,8 @@ export interface ClassCounts {
   good: number
   goodTokens: number
   onTimeTokens: number
+  /** Misses by cause; an answer that missed two limits counts under both. */
+  readonly misses: Partial<Record<MissCause, number>>
 }
 
 /**
@@ -94,7 +96,7 @@ export class RunAggregate {
     this.#warmUp = warmUp
     if (warmUp.kind === 'time') this.windowStartMs = warmUp.ms
     if (warmUp.kind === 'none' || (warmUp.kind === 'requests' && warmUp.count === 0)) this.windowStartMs = 0
-    this.classes = classes.map(() => ({ offered: 0, ok: 0, good: 0, goodTokens: 0, onTimeTokens: 0 }))
+    this.classes = classes.map(() => ({ offered: 0, ok: 0, good: 0, goodTokens: 0, onTimeTokens: 0, misses: {} }))
     this.classTimes = classes.map(() => ({ ttftMs: new LogHistogram(), tpotMs: new LogHistogram() }))
     const histograms = distributionKeys.map((key) => [key, new LogHistogram()] as const)
     this.distributions = Object.fromEntries(histograms) as Record<DistributionKey, LogHistogram>
@@ -168,6 +170,7 @@ export class RunAggregate {
     if (counts !== undefined) counts.onTimeTokens += onTime
     if (record.outcome !== 'ok') {
       this.usage.wastedTokens += record.outputTokens
+      if (counts !== undefined) countMiss(counts, 'failed')
       return
     }
     this.window.ok += 1
@@ -175,9 +178,11 @@ export class RunAggregate {
     this.#takeTimes(record)
     this.#takeUsage(record)
     const measures = measure(record)
-    const good = meetsObjectives(measures, objectives)
+    const missed = missedObjectives(measures, objectives)
+    const good = missed.length === 0
     if (!good) this.usage.wastedTokens += record.outputTokens
     if (counts === undefined) return
+    for (const cause of missed) countMiss(counts, cause)
     counts.ok += 1
     if (!good) return
     counts.good += 1
@@ -232,6 +237,10 @@ export class RunAggregate {
     usage.cachedKnown += 1
     usage.cachedTokens += record.cachedTokens
   }
+}
+
+function countMiss({ misses }: ClassCounts, cause: MissCause): void {
+  misses[cause] = (misses[cause] ?? 0) + 1
 }
 
 const mostTokensPerChar = 1.5

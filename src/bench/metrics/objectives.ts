@@ -53,6 +53,15 @@ export function parseObjectives(text: string): Objectives {
   return objectives
 }
 
+/** What made a request miss: a limit of its class, or that it was not answered completely. */
+export type MissCause = keyof Objectives | 'failed'
+
+/** The limits that a complete answer missed, each by its own name. */
+export function missedObjectives(measures: RequestMeasures, objectives: Objectives): (keyof Objectives)[] {
+  const stated = Object.entries(objectives) as [keyof Objectives, number][]
+  return stated.filter(([key, ms]) => !meetsObjectives(measures, { [key]: ms })).map(([key]) => key)
+}
+
 /**
  * Does a complete answer keep all limits? What could not be measured though the limit asks for it (the pace of an
  * answer of several tokens that came in one piece) is a miss; the pace of a single token is kept by definition.

@@ -7,8 +7,8 @@ import { hasObjectives } from './objectives.ts'
 export type Summary = Record<string, number | null>
 
 /** Samples from which a percentile means something: below, it is null. p99 wants a hundredth of them beyond it. */
-const fewestSamples: Readonly<Record<string, number>> = { P50: 1, P90: 10, P95: 20, P99: 100, P999: 1000 }
-const percentiles: Readonly<Record<string, number>> = { P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99, P999: 0.999 }
+export const fewestSamples: Readonly<Record<string, number>> = { P50: 1, P90: 10, P95: 20, P99: 100, P999: 1000 }
+export const percentiles: Readonly<Record<string, number>> = { P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99, P999: 0.999 }
 
 /** The steady part of a run. */
 export interface MeasuredWindow {
@@ -115,8 +115,9 @@ function addQuality(summary: Summary, { aggregate, classes }: SummaryInputs, sec
   })
   const measured = worst.filter((share) => !Number.isNaN(share))
   summary['attainmentWorstClass'] = measured.length === 0 ? null : Math.min(...measured)
-  summary['goodputRps'] = good / seconds
-  summary['goodputTokPerS'] = goodTokens / seconds
+  // Without objectives every complete answer would be good: there is no goodput then.
+  summary['goodputRps'] = stated ? good / seconds : null
+  summary['goodputTokPerS'] = stated ? goodTokens / seconds : null
   summary['smoothGoodputTokPerS'] =
     stated && classes.every((each) => each.objectives.ttftMs !== undefined && each.objectives.tpotMs !== undefined)
       ? aggregate.window.onTimeTokens / seconds
@@ -143,16 +144,17 @@ function addUsage(summary: Summary, { aggregate }: SummaryInputs): void {
 function addCost(summary: Summary, { price, joules }: SummaryInputs, seconds: number): void {
   const outputTokens = (summary['outputTokPerS'] ?? 0) * seconds
   const inputTokens = (summary['inputTokPerS'] ?? 0) * seconds
-  const good = (summary['goodputRps'] ?? 0) * seconds
+  const goodputRps = summary['goodputRps'] ?? undefined
+  const good = goodputRps === undefined ? undefined : goodputRps * seconds
   let dollars: number | undefined
   if (price.usdPerHour !== undefined) dollars = (price.usdPerHour * seconds) / 3600
   else if (price.usdPerMtokInput !== undefined || price.usdPerMtokOutput !== undefined)
     dollars = ((price.usdPerMtokInput ?? 0) * inputTokens + (price.usdPerMtokOutput ?? 0) * outputTokens) / 1e6
   summary['usdPerMtokOutput'] = dollars === undefined ? null : finite((dollars / outputTokens) * 1e6)
   summary['usdPerMtokTotal'] = dollars === undefined ? null : finite((dollars / (outputTokens + inputTokens)) * 1e6)
-  summary['usdPerThousandGood'] = dollars === undefined ? null : finite((dollars / good) * 1000)
+  summary['usdPerThousandGood'] = dollars === undefined || good === undefined ? null : finite((dollars / good) * 1000)
   summary['joulesPerOutputTok'] = joules === undefined ? null : finite(joules / outputTokens)
-  summary['joulesPerGoodRequest'] = joules === undefined ? null : finite(joules / good)
+  summary['joulesPerGoodRequest'] = joules === undefined || good === undefined ? null : finite(joules / good)
 }
 
 function finite(value: number | undefined): number | null {

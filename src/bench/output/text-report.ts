@@ -1,7 +1,11 @@
-import { distinctProblems, objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
-import { hasObjectives, type Objectives } from '../metrics/objectives.ts'
+import { hasObjectives } from '../metrics/objectives.ts'
+import { poolClasses } from '../pooled-runs.ts'
+import type { BenchPoint, BenchResult, RunResult } from '../result.ts'
 import { verdictOf } from '../search/ratios.ts'
-import { showNumber, showPercent, showWithInterval } from './figures.ts'
+import { showLatency, showNumber, showPercent, showShare, showWithInterval } from './figures.ts'
+import { serverFigures } from './server-figures.ts'
+import { evidenceOf, missesOf, verdictLine } from './verdict.ts'
+import { describeMisses, describeObjectives, describeSide, lengthLabels } from './wording.ts'
 
 /** Latencies of the table: key of the summary and what it says. */
 const latencyRows = [
@@ -32,38 +36,34 @@ export function textReport(result: BenchResult): string {
         : `Highest rate with ${target} of every class in time: ${showNumber(rate)} requests/s, goodput ${showNumber(result.summary['goodputRps'])} requests/s.`,
     )
   }
-  if (result.ratios !== undefined) lines.push('', ...ratioLines(result.ratios))
+  if (result.ratios !== undefined) lines.push('', ...ratioLines(result, result.ratios))
   const runs = result.points.flatMap((point) => point.runs)
   lines.push(...classLines(result, runs))
   lines.push(...warningLines(result, runs))
-  lines.push('', verdictLine(result), '')
+  lines.push(...missedLines(result))
+  lines.push('', verdictLine(result), ...evidenceLines(result), '')
   return lines.join('\n')
-}
-
-export const lengthLabels: Readonly<Record<BenchResult['lengthsFrom'], string>> = {
-  tokenizer: 'the tokenizer given',
-  endpoint: 'the endpoint’s /tokenize',
-  usage: 'an estimate calibrated on reported usage',
-  assumed: 'an estimate of one token a word',
 }
 
 function pointLines(point: BenchPoint | undefined): string[] {
   if (point === undefined) return []
   const { summary, runs } = point
   const rows = latencyRows.map(([key, name]) => {
-    const figures = percentileColumns.map((column) => showWithInterval(summary, `${key}${column}`))
+    const figures = percentileColumns.map((column) => showLatency(summary, key, column))
     return [`${name} ms`].concat(figures, showNumber(summary[`${key}Count`]))
   })
   const first = runs[0]
   const window = first === undefined ? '' : windowText(first)
   const cached = summary['cachedShare'] ?? null
+  const stated = (summary['goodputRps'] ?? null) !== null
+  const goodput = stated ? ` · goodput ${showWithInterval(summary, 'goodputRps')} /s` : ''
   return [
     window,
     '',
     ...tableLines([['', 'p50', 'p90', 'p99', 'mean', 'max', 'n'], ...rows]),
     '',
     `output ${showWithInterval(summary, 'outputTokPerS')} tok/s · input ${showNumber(summary['inputTokPerS'])} tok/s · per user ${showNumber(summary['tokPerSUserP50'])} tok/s (p50)`,
-    `requests ${showWithInterval(summary, 'requestsPerS')} /s · goodput ${showWithInterval(summary, 'goodputRps')} /s · concurrency ${showNumber(summary['concurrencyMean'])}`,
+    `requests ${showWithInterval(summary, 'requestsPerS')} /s${goodput} · concurrency ${showNumber(summary['concurrencyMean'])}`,
     `lengths ${showNumber(summary['inputTokensMean'])} in (asked ${showNumber(summary['inputTokensAskedMean'])}), ${showNumber(summary['outputTokensMean'])} out (asked ${showNumber(summary['outputTokensAskedMean'])})${cached === null ? '' : `, cached ${showPercent(cached)}`}`,
     ...costLines(summary),
     ...serverLines(runs),
@@ -87,26 +87,6 @@ function costLines(summary: BenchResult['summary']): string[] {
   ] as const
   const known = parts.filter(([key]) => (summary[key] ?? null) !== null)
   return known.length === 0 ? [] : [known.map(([key, name]) => `${showNumber(summary[key])} ${name}`).join(' · ')]
-}
-
-/** Means and greatest values of what the server said about itself. */
-export function serverFigures(runs: readonly RunResult[]): Record<string, number> {
-  const samples = runs.flatMap((run) => run.serverSamples)
-  const figures: Record<string, number> = {}
-  for (const key of ['running', 'waiting', 'kvCacheUsage'] as const) {
-    const values = samples.map((sample) => sample[key]).filter((value) => value !== undefined)
-    if (values.length === 0) continue
-    figures[`${key}Mean`] = values.reduce((sum, value) => sum + value, 0) / values.length
-    figures[`${key}Max`] = values.reduce((most, value) => Math.max(most, value), -Infinity)
-  }
-  for (const key of ['preemptions', 'prefixQueries', 'prefixHits'] as const) {
-    const grown = runs.map((run) => {
-      const values = run.serverSamples.map((sample) => sample[key]).filter((value) => value !== undefined)
-      return (values.at(-1) ?? 0) - (values[0] ?? 0)
-    })
-    if (samples.some((sample) => sample[key] !== undefined)) figures[key] = grown.reduce((sum, each) => sum + each, 0)
-  }
-  return figures
 }
 
 function serverLines(runs: readonly RunResult[]): string[] {
@@ -144,88 +124,63 @@ function clientLines(runs: readonly RunResult[]): string[] {
 }
 
 function sweepRows(result: BenchResult): string[][] {
-  const rows = result.points.map(({ label, summary, runs }) => [
-    label,
-    showWithInterval(summary, 'outputTokPerS'),
-    showNumber(summary['tokPerSUserP50']),
-    showWithInterval(summary, 'ttftMsP50'),
-    showNumber(summary['ttftMsP99']),
-    showWithInterval(summary, 'tpotMsP50'),
-    showNumber(summary['tpotMsP99']),
-    showNumber(summary['goodputRps']),
-    showPercent(summary['attainmentWorstClass']),
-    showNumber(summary['errors']),
-    runs.some((run) => run.saturation?.oversaturated === true) ? 'over-saturated' : '',
-  ])
-  const head = ['', 'tok/s', 'tok/s user', 'TTFT p50', 'p99', 'TPOT p50', 'p99', 'goodput/s', 'attained', 'errors', '']
+  const stated = result.sloHeld !== null
+  const rows = result.points.map((point) => {
+    const { summary, runs } = point
+    const goodput = [showNumber(summary['goodputRps']), showPercent(summary['attainmentWorstClass'])]
+    return [
+      describeSide(point),
+      showWithInterval(summary, 'outputTokPerS'),
+      showNumber(summary['tokPerSUserP50']),
+      showWithInterval(summary, 'ttftMsP50'),
+      showLatency(summary, 'ttftMs', 'P99'),
+      showWithInterval(summary, 'tpotMsP50'),
+      showLatency(summary, 'tpotMs', 'P99'),
+      ...(stated ? goodput : []),
+      showNumber(summary['errors']),
+      runs.some((run) => run.saturation?.oversaturated === true) ? 'over-saturated' : '',
+    ]
+  })
+  const goodput = stated ? ['goodput/s', 'attained'] : []
+  const head = ['', 'tok/s', 'tok/s user', 'TTFT p50', 'p99', 'TPOT p50', 'p99', ...goodput, 'errors', '']
   return [head, ...rows]
 }
 
-function ratioLines(ratios: NonNullable<BenchResult['ratios']>): string[] {
-  const rows = Object.entries(ratios).map(([key, { ratio, low, high }]) => {
-    const { name, text } = verdictOf(key, { ratio, low, high })
-    return [name, ratio.toFixed(3), `[${low.toFixed(3)}, ${high.toFixed(3)}]`, text]
+/** Of each load that fell short, the limits that its classes missed. */
+function missedLines(result: BenchResult): string[] {
+  if (result.sloHeld === null || result.points.length < 2) return []
+  const missed = result.points.map((point) => missesOf(point, result.attainmentTarget)).filter((line) => line !== '')
+  return missed.length === 0 ? [] : ['', 'missed:', ...missed.map((line) => `  ${line}`)]
+}
+
+function ratioLines({ points }: BenchResult, ratios: NonNullable<BenchResult['ratios']>): string[] {
+  const [a, b] = points
+  const [left = 'A', right = 'B'] = points.map((point) => point.label)
+  const rows = Object.entries(ratios).map(([key, ratio]) => {
+    const { name, text } = verdictOf(key, ratio, right)
+    const interval = `[${ratio.low.toFixed(3)}, ${ratio.high.toFixed(3)}]`
+    return [name, showNumber(a?.summary[key]), showNumber(b?.summary[key]), ratio.ratio.toFixed(3), interval, text]
   })
-  return tableLines([['B / A', 'ratio', '95 % interval', ''], ...rows])
+  return tableLines([['', left, right, `${right} / ${left}`, '95 % interval', ''], ...rows])
 }
 
 function classLines(result: BenchResult, runs: readonly RunResult[]): string[] {
-  const classes = runs[0]?.classes ?? []
-  if (!classes.some((each) => hasObjectives(each.objectives)) || result.kind !== 'run') return []
-  const rows = classes.map((each, index) => {
-    const all = runs.map((run) => run.classes[index])
-    const offered = all.reduce((sum, one) => sum + (one?.offered ?? 0), 0)
-    const good = all.reduce((sum, one) => sum + (one?.good ?? 0), 0)
-    const interval =
-      runs.length === 1 ? ` [${showPercent(each.attainmentLow)}, ${showPercent(each.attainmentHigh)}]` : ''
-    return [
-      each.name,
-      describeObjectives(each.objectives),
-      `${showPercent(offered === 0 ? null : good / offered)}${interval}`,
-      `${good} of ${offered}`,
-    ]
-  })
-  return ['', ...tableLines([['class', 'objectives', 'attained', 'good'], ...rows])]
-}
-
-export function describeObjectives(objectives: Objectives): string {
-  const parts = [
-    ['TTFT', objectives.ttftMs],
-    ['TPOT', objectives.tpotMs],
-    ['stall', objectives.stallMs],
-    ['e2e', objectives.e2eMs],
-  ] as const
-  const stated = parts.filter(([, ms]) => ms !== undefined).map(([name, ms]) => `${name} ≤ ${ms} ms`)
-  return stated.length === 0 ? 'none' : stated.join(', ')
+  const classes = poolClasses(runs)
+  if (!classes.some((each) => hasObjectives(each.objectives)) || result.points.length !== 1) return []
+  const rows = classes.map((each) => [
+    each.name,
+    describeObjectives(each.objectives),
+    showShare(each.attainment, each.low, each.high),
+    `${each.good} of ${each.offered}`,
+    describeMisses(each),
+  ])
+  return ['', ...tableLines([['class', 'objectives', 'attained (95 %)', 'good', 'missed'], ...rows])]
 }
 
 function warningLines(result: BenchResult, runs: readonly RunResult[]): string[] {
   const warnings = new Set([...result.notes, ...runs.flatMap((run) => run.warnings)])
   const shown = result.kind === 'run' || result.kind === 'compare' ? [...warnings] : result.notes
   return shown.length === 0 ? [] : ['', ...shown.map((line) => `note: ${line}`)]
-}
-
-/** The highest load of a sweep up to which every load met its objectives; undefined where the lowest did not. */
-export function heldUpTo(points: readonly BenchPoint[], attainmentTarget: number): BenchPoint | undefined {
-  const rising = points.toSorted((a, b) => a.load - b.load)
-  const missed = rising.findIndex((point) => objectivesHeld(point.runs, attainmentTarget) === false)
-  return missed < 0 ? rising.at(-1) : rising[missed - 1]
-}
-
-/** One sentence for people and logs; the exit code says the same. */
-export function verdictLine(result: BenchResult): string {
-  if (!result.valid) return `INVALID: ${distinctProblems(result.points.flatMap((point) => point.runs)).join(' ')}`
-  const target = showPercent(result.attainmentTarget)
-  if (result.sloHeld === null) return 'Measured; no objectives were stated.'
-  if (result.kind === 'sweep' && !result.sloHeld) {
-    const held = heldUpTo(result.points, result.attainmentTarget)
-    return held === undefined
-      ? `Objectives missed at every load: a class stayed below ${target}.`
-      : `Objectives held up to ${held.label}: at least ${target} of every class. Missed beyond.`
-  }
-  return result.sloHeld
-    ? `Objectives held: at least ${target} of every class.`
-    : `Objectives missed: a class stayed below ${target}.`
 }
 
 /** Columns padded to equal width, the first left, the others right. */
@@ -237,4 +192,10 @@ function tableLines(rows: readonly (readonly string[])[]): string[] {
       .join('  ')
       .trimEnd(),
   )
+}
+
+/** Attainment of a single load stands in the table of its classes already. */
+function evidenceLines(result: BenchResult): string[] {
+  const evidence = evidenceOf(result).filter(([name]) => name !== 'attained')
+  return evidence.map(([name, text]) => `  ${name}: ${text}`)
 }

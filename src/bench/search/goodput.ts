@@ -3,8 +3,9 @@ import { hasObjectives } from '../metrics/objectives.ts'
 import type { BenchOptions } from '../options.ts'
 import type { PointRunner } from '../point-runner.ts'
 import type { Probe } from '../probe.ts'
-import { combineRuns, objectivesHeld, type BenchPoint } from '../result.ts'
-import { openLoop, steady } from '../load-shape.ts'
+import { combineRuns, objectivesHeld } from '../pooled-runs.ts'
+import type { BenchPoint } from '../result.ts'
+import { openLoop, seedOf, steady } from '../load-shape.ts'
 import { parseClasses } from '../settings.ts'
 import { judgePoint } from './judge-point.ts'
 import { searchRate } from './rate-search.ts'
@@ -68,7 +69,7 @@ async function measureRate(
     if (runner.stopped) return undefined
     const more = await runner.measurePoint({ ...offer, firstRepeat: round })
     const runs = point === undefined ? more.runs : [...point.runs, ...more.runs]
-    point = { label, load: rate, summary: combineRuns(runs, options.seed), runs }
+    point = { label, load: rate, summary: combineRuns(runs, seedOf(options)), runs }
     if (judgePoint(point, options.attainment).certain) break
   }
   return point

@@ -44,13 +44,13 @@ const names: Readonly<Record<string, string>> = {
   outputTokensMean: 'output tokens, mean',
 }
 
-/** Names a ratio and says whose favour it is in: times are better small, rates large; lengths should be equal. */
-export function verdictOf(key: string, { low, high }: Ratio): Verdict {
+/** Names a ratio and says whether it favours `b`: times are better small, rates large; lengths should be equal. */
+export function verdictOf(key: string, { low, high }: Ratio, b = 'B'): Verdict {
   const [, figure, rank] = percentile.exec(key) ?? []
   const name = figure === undefined ? (names[key] ?? key) : `${names[figure] ?? figure.toUpperCase()} p${rank}`
   if (low <= 1 && high >= 1) return { name, clear: false, text: 'no difference shown' }
   if (key.endsWith('TokensMean')) return { name, clear: true, text: 'unequal lengths' }
-  return { name, clear: true, text: low > 1 === (figure === undefined) ? 'B better' : 'B worse' }
+  return { name, clear: true, text: low > 1 === (figure === undefined) ? `${b} better` : `${b} worse` }
 }
 
 /**

@@ -3,7 +3,8 @@ import type { Summary } from '../metrics/summary.ts'
 import type { LoadShape } from '../plan.ts'
 import type { PointRunner } from '../point-runner.ts'
 import type { Probe } from '../probe.ts'
-import { objectivesHeld, type BenchPoint, type BenchResult, type RunResult } from '../result.ts'
+import { allObjectivesHeld } from '../pooled-runs.ts'
+import type { BenchPoint, BenchResult, RunResult } from '../result.ts'
 
 /**
  * One way to vary the load: which points are measured, in which order, and what follows from them. Planned from the
@@ -36,11 +37,13 @@ export interface Conclusion {
   /** Runs by which validity and objectives are judged. */
   readonly judged: readonly RunResult[]
   readonly sloHeld: boolean | null
+  /** What makes the whole worthless, beside the problems of its runs. */
+  readonly problems?: readonly string[]
   readonly ratios?: NonNullable<BenchResult['ratios']>
 }
 
 /** Every run counts, and the last point's figures stand for the result. */
 export function concludeFromAll(points: readonly BenchPoint[], attainmentTarget: number): Conclusion {
   const judged = points.flatMap((point) => point.runs)
-  return { summary: points.at(-1)?.summary ?? {}, judged, sloHeld: objectivesHeld(judged, attainmentTarget) }
+  return { summary: points.at(-1)?.summary ?? {}, judged, sloHeld: allObjectivesHeld(points, attainmentTarget) }
 }
