@@ -63,10 +63,13 @@ export default defineConfig({
     ...roomOverrides,
     // Where the process meets its environment: flags and variables are read here and travel on as options.
     {
-      files: ['src/cli/**', 'src/config/**', 'tests/**', '**/*.test.ts', 'benchmarks/**', 'models/**'],
+      files: ['src/cli/**', 'bin/**', 'src/config/**', 'tests/**', '**/*.test.ts', 'benchmarks/**', 'models/**'],
       rules: { 'node/no-process-env': 'off' },
     },
-    { files: ['src/cli/**', 'benchmarks/**', 'models/**', 'scripts/**', 'tests/**'], rules: { 'no-console': 'off' } },
+    {
+      files: ['src/cli/**', 'bin/**', 'benchmarks/**', 'models/**', 'scripts/**', 'tests/**'],
+      rules: { 'no-console': 'off' },
+    },
   ],
   ignorePatterns: ['dist', 'node_modules', 'benchmarks/node_modules'],
 })
