@@ -18,5 +18,5 @@ if (Number(found.split('.')[0]) < needed) {
   // A checkout runs from its source, the package from what was built of it.
   const source = path.join(__dirname, '../src/cli/main.ts')
   const entry = existsSync(source) ? source : path.join(__dirname, '../dist/cli/main.js')
-  import(pathToFileURL(entry).href)
+  void import(pathToFileURL(entry).href)
 }

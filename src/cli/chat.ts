@@ -2,13 +2,13 @@ import { createInterface, type Interface } from 'node:readline'
 import { TokenmillError } from '../core/index.ts'
 import type { ChatMessage } from '../inference/index.ts'
 import { defineCommand, type Io } from './command.ts'
-import type { Answer, LocalModel } from './local-model.ts'
+import type { Answer, TerminalModel } from './local-model.ts'
 import { localModelOptions } from './local-model-options.ts'
 import { MultiLine } from './multi-line.ts'
 
 const help = [
   'Enter sends. A line that ends with \\ goes on in the next; """ begins and ends a text of several lines.',
-  '/clear forgets the conversation, /help shows this, /exit ends (as does Ctrl-D). Ctrl-C stops an answer.',
+  '/clear forgets the conversation, /help shows this, /exit ends (as does Ctrl-D). Ctrl-C stops an answer, or clears the line.',
   '',
 ].join('\n')
 
@@ -19,10 +19,11 @@ export const chat = defineCommand({
   examples: [
     'tokenmill chat',
     'tokenmill chat --model hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M --system "Be brief."',
+    'tokenmill chat --url http://127.0.0.1:8080/v1',
   ],
   async run(values, _positionals, io) {
-    const { openLocalModel, speedLine } = await import('./local-model.ts')
-    const model = await openLocalModel(values, io)
+    const { openTerminalModel, speedLine } = await import('./local-model.ts')
+    const model = await openTerminalModel(values, io)
     const terminal = io.stdin.isTTY && io.stdout.isTTY
     const lines = createInterface({ input: io.stdin, output: io.stdout, terminal, historySize: 500 })
     io.stop.addEventListener('abort', () => lines.close(), { once: true })
@@ -41,7 +42,7 @@ export const chat = defineCommand({
  * cannot be answered is told and forgotten, and the conversation goes on; the exit code is 1 then.
  */
 async function converse(
-  model: LocalModel,
+  model: TerminalModel,
   lines: Interface,
   io: Io,
   describe: ((answer: Answer) => string) | undefined,
@@ -49,9 +50,16 @@ async function converse(
   const messages: ChatMessage[] = []
   let code = 0
   let answering: AbortController | undefined
+  const text = new MultiLine()
   lines.on('SIGINT', () => {
-    if (answering === undefined) lines.close()
-    else answering.abort(new Error('Stopped.'))
+    if (answering !== undefined) return answering.abort(new Error('Stopped.'))
+    // What stands there goes first; only an empty line ends the conversation.
+    if (lines.line === '' && text.empty) return lines.close()
+    text.clear()
+    lines.write(null, { ctrl: true, name: 'e' })
+    lines.write(null, { ctrl: true, name: 'u' })
+    io.stdout.write('\n')
+    prompt('> ')
   })
   const prompt = (text: string): void => {
     if (describe === undefined) return
@@ -59,7 +67,6 @@ async function converse(
     lines.prompt()
   }
   prompt('> ')
-  const text = new MultiLine()
   for await (const line of lines) {
     const question = text.push(line)
     if (question === undefined) {
@@ -69,7 +76,10 @@ async function converse(
     if (question === '/exit') return code
     if (question === '/clear') messages.length = 0
     else if (question === '/help') io.stdout.write(help)
-    else if (question !== '') {
+    else if (unknownCommand.test(question)) {
+      code = 1
+      io.stderr.write(`There is no command ${question.split(/\s/)[0] ?? ''}: /help shows those that are.\n`)
+    } else if (question !== '') {
       answering = new AbortController()
       messages.push({ role: 'user', content: question })
       try {
@@ -94,6 +104,9 @@ async function converse(
   }
   return code
 }
+
+/** A word after a slash; a path has more slashes, and is a question. */
+const unknownCommand = /^\/[a-z?][\w-]*(\s|$)/i
 
 function complaint({ code, message, details }: TokenmillError): string {
   if (code !== 'context_length_exceeded') return message

@@ -79,10 +79,19 @@ function graphics(machine: {
 async function tryModel(io: Io): Promise<Finding> {
   if (!existsSync(bundledModel))
     return { name: 'model', good: false, text: `the bundled model is missing at ${bundledModel}` }
-  const { openLocalModel, speedLine } = await import('./local-model.ts')
-  const values = { model: '', lora: undefined, system: '', maxTokens: 64, temperature: 0, seed: undefined }
+  const { openTerminalModel, speedLine } = await import('./local-model.ts')
+  const values = {
+    model: '',
+    url: undefined,
+    apiKey: undefined,
+    lora: undefined,
+    system: '',
+    maxTokens: 64,
+    temperature: 0,
+    seed: undefined,
+  }
   try {
-    const model = await openLocalModel(values, io)
+    const model = await openTerminalModel(values, io)
     try {
       const answer = await model.answer([{ role: 'user', content: 'Hello!' }], () => undefined, io.stop)
       return { name: 'model', good: answer.completionTokens > 0, text: `nano answers: ${speedLine(answer)}` }

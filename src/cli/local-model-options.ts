@@ -8,8 +8,14 @@ export const localModelOptions = defineOptions({
     schema: z.string().min(1),
     default: '',
     value: '<model>',
-    help: 'GGUF file, or hf:owner/repository (default: the bundled nano model)',
+    help: 'GGUF file, or hf:owner/repository (default: the bundled nano model); with --url a name that the server lists',
   },
+  url: {
+    schema: z.string().optional(),
+    value: '<url>',
+    help: 'Ask a running server with this base URL instead of starting a model here',
+  },
+  apiKey: { schema: z.string().optional(), value: '<key>', help: 'Key of the server at --url', secret: true },
   lora: {
     schema: z.string().min(1).transform(parseAdapterFile).optional(),
     value: '<path[:scale]>',

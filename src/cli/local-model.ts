@@ -6,9 +6,10 @@ import { bundledModel } from './bundled-model.ts'
 import type { Io } from './command.ts'
 import type { LocalModelValues } from './local-model-options.ts'
 import { resolveModelPath } from './model-access.ts'
+import { connectEngine } from './remote-engine.ts'
 
-/** A model in a process of its own, for one person. */
-export interface LocalModel {
+/** A model that one person speaks with. */
+export interface TerminalModel {
   readonly name: string
   answer(messages: readonly ChatMessage[], onText: (text: string) => void, signal: AbortSignal): Promise<Answer>
   close(): Promise<void>
@@ -26,7 +27,32 @@ export interface Answer {
   readonly tokensPerSecond: number | undefined
 }
 
-export async function openLocalModel(values: LocalModelValues, io: Io): Promise<LocalModel> {
+/** The model that the flags ask for: in a process of its own, or at a running server. */
+export async function openTerminalModel(values: LocalModelValues, io: Io): Promise<TerminalModel> {
+  const { engine, name } =
+    values.url === undefined ? await startEngine(values, io) : await connect(values.url, values, io)
+  return {
+    name,
+    answer: (messages, onText, signal) => answer(engine, name, values, messages, onText, signal),
+    close: () => engine.close(),
+  }
+}
+
+interface NamedEngine {
+  readonly engine: Engine
+  readonly name: string
+}
+
+async function connect(url: string, { model, lora, apiKey }: LocalModelValues, io: Io): Promise<NamedEngine> {
+  if (lora !== undefined)
+    throw new TokenmillError(
+      'invalid_request',
+      '--lora and --url exclude each other: the server at --url has its own adapters.',
+    )
+  return connectEngine(url, model === '' ? undefined : model, apiKey, io)
+}
+
+async function startEngine(values: LocalModelValues, io: Io): Promise<NamedEngine> {
   const file = await resolveModelPath(values.model === '' ? bundledModel : values.model, io)
   const base = path.basename(file, '.gguf')
   const adapter = values.lora && { path: await resolveModelPath(values.lora.path, io), scale: values.lora.scale }
@@ -42,11 +68,7 @@ export async function openLocalModel(values: LocalModelValues, io: Io): Promise<
     await engine.close()
     throw error
   }
-  return {
-    name,
-    answer: (messages, onText, signal) => answer(engine, name, values, messages, onText, signal),
-    close: () => engine.close(),
-  }
+  return { engine, name }
 }
 
 /** A cancelled answer is what came until then, with the reason `length`. */

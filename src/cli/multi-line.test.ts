@@ -17,3 +17,18 @@ describe('MultiLine', () => {
     expect(texts('"""', 'x', '"""')).toEqual([undefined, undefined, 'x'])
   })
 })
+
+describe('MultiLine.clear()', () => {
+  it('forgets what has come of a text', () => {
+    const text = new MultiLine()
+    expect(text.empty).toBe(true)
+    text.push('one \\')
+    expect(text.empty).toBe(false)
+    text.clear()
+    expect(text.empty).toBe(true)
+    expect(text.push('two')).toBe('two')
+    text.push('"""')
+    text.clear()
+    expect(text.push('three')).toBe('three')
+  })
+})

@@ -12,6 +12,16 @@ export class MultiLine {
     return this.#add(line)
   }
 
+  /** Nothing of a text has come yet. */
+  get empty(): boolean {
+    return this.#lines.length === 0 && !this.#quoted
+  }
+
+  /** Forgets what has come. */
+  clear(): void {
+    this.#take()
+  }
+
   #add(line: string): string | undefined {
     if (this.#quoted) {
       const closed = line.trimEnd().endsWith('"""')

@@ -21,6 +21,7 @@ export const runPrompt = defineCommand({
     'tokenmill run "Name three colours."',
     'git diff | tokenmill run "Describe this change." --model ./model.gguf',
     'tokenmill run hello --json | jq .text',
+    'tokenmill run "Name three colours." --url http://127.0.0.1:8080/v1',
   ],
   async run(values, [words], io) {
     const prompt = [Array.isArray(words) ? words.join(' ') : '', await readPipe(io)]
@@ -29,8 +30,8 @@ export const runPrompt = defineCommand({
     if (prompt === '') {
       throw new TokenmillError('invalid_request', 'There is no prompt. Give one as an argument, or pipe it in.')
     }
-    const { openLocalModel, speedLine } = await import('./local-model.ts')
-    const model = await openLocalModel(values, io)
+    const { openTerminalModel, speedLine } = await import('./local-model.ts')
+    const model = await openTerminalModel(values, io)
     try {
       const answer = await model.answer(
         [{ role: 'user', content: prompt }],

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { serveNano } from './served-nano.ts'
 import { writeRandomAdapter } from '../support/random-adapter.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -55,6 +56,22 @@ describe('tokenmill run', () => {
     expect(wrong).toMatchObject({ code: 78, stderr: expect.stringContaining('is no LoRA adapter') as string })
   })
 
+  it('asks a running server at --url, by the name that it lists, and says where none answers', async () => {
+    const served = await serveNano()
+    try {
+      const asked = await tokenmill(
+        ['run', '--url', `${served.url}/v1`, '--temperature', '0', '--json'],
+        'What is 12 + 30?',
+      )
+      expect(JSON.parse(asked.stdout)).toMatchObject({ model: 'nano', text: '12 + 30 = 42.' })
+    } finally {
+      await served.stop()
+    }
+    const nobody = await tokenmill(['run', 'hi', '--url', served.url])
+    expect(nobody).toMatchObject({ code: 1, stdout: '' })
+    expect(nobody.stderr).toContain(`${served.url} refuses connections`)
+  })
+
   it('says what is missing without a prompt', async () => {
     const result = await tokenmill(['run'])
     expect(result.code).toBe(1)
@@ -78,6 +95,15 @@ describe('tokenmill chat', () => {
     )
     expect(code).toBe(0)
     expect(stdout.trim().split('\n').length).toBeGreaterThanOrEqual(2)
+  })
+})
+
+describe('tokenmill chat and a command that is none', () => {
+  it('refuses it by name, and asks the model nothing', async () => {
+    const { code, stdout, stderr } = await tokenmill(['chat', '--temperature', '0'], '/forget all\n/exit\n')
+    expect(stdout).toBe('')
+    expect(stderr).toBe('There is no command /forget: /help shows those that are.\n')
+    expect(code).toBe(1)
   })
 })
 

@@ -1,6 +1,7 @@
 import { SseReader, type SseEvent } from '../../protocol/index.ts'
 import { learnTemplate, matchTemplate, type FrameTemplate } from './frame-template.ts'
 import { outputText, type WireChoice } from './output-text.ts'
+import { completionTokensOf } from './reported-usage.ts'
 
 /** Usage as the server reported it; undefined fields were not reported. */
 export interface ReportedUsage {
@@ -163,7 +164,7 @@ export class StreamTimeline {
   #takeUsage(usage: NonNullable<WireChunk['usage']>): void {
     this.usage = {
       promptTokens: countOf(usage.prompt_tokens),
-      completionTokens: countOf(usage.completion_tokens),
+      completionTokens: completionTokensOf(usage),
       cachedTokens: countOf(usage.prompt_tokens_details?.cached_tokens),
     }
   }
