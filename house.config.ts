@@ -78,9 +78,4 @@ export const timeKeepers: Readonly<Record<string, string>> = {
   'bench/client/loop-watch.ts': 'measures the event loop itself',
   // To take a Clock.
   'model/hub/range-download.ts': 'stall limit of a download',
-  'upstream/http.ts': 'Retry-After as a date',
-  'upstream/openai-engine.ts': 'silence of an upstream',
-  'upstream/triton/triton-engine.ts': 'time limit of a call',
-  'upstream/triton/http-transport.ts': 'time limit of a call',
-  'upstream/triton/grpc-transport.ts': 'deadlines of gRPC',
 }

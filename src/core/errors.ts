@@ -58,6 +58,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number
   /** Requests ahead of this one in the queue when it was refused. */
   readonly queuePosition?: number
+  /** Address of the endpoint that failed. The message may name and quote it, so clients are told other words. */
+  readonly endpoint?: string
   /** Status that an upstream answered with. */
   readonly upstreamStatus?: number
   /** Names that exist, where the asked one does not. */

@@ -1,4 +1,4 @@
-import type { ErrorCode, TokenmillError } from '../core/index.ts'
+import { TokenmillError, type ErrorCode } from '../core/index.ts'
 
 /** How a failed request is answered over HTTP. */
 export interface ErrorReply {
@@ -27,6 +27,8 @@ interface Row {
   readonly code?: string
   /** Sending the same request again can succeed. Output that was already produced and billed forbids it anyway. */
   readonly retry: boolean
+  /** What clients read where the error's own message names or quotes an endpoint. */
+  readonly publicWords?: string
 }
 
 /** The one table from our codes to HTTP and OpenAI. */
@@ -41,17 +43,59 @@ const rows: Readonly<Record<ErrorCode, Row>> = {
   not_found: { status: 404, type: 'invalid_request_error', retry: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', retry: false },
   queue_full: { status: 429, type: 'rate_limit_error', retry: true },
-  rate_limited: { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded', retry: true },
+  rate_limited: {
+    status: 429,
+    type: 'rate_limit_error',
+    code: 'rate_limit_exceeded',
+    retry: true,
+    publicWords: 'All endpoints of this model are at their limits.',
+  },
   budget_exceeded: { status: 429, type: 'insufficient_quota', code: 'insufficient_quota', retry: false },
-  unavailable: { status: 503, type: 'service_unavailable_error', retry: true },
+  unavailable: {
+    status: 503,
+    type: 'service_unavailable_error',
+    retry: true,
+    publicWords: 'No endpoint of this model can serve now.',
+  },
   queue_timeout: { status: 503, type: 'service_unavailable_error', retry: true },
   deadline_exceeded: { status: 504, type: 'timeout_error', retry: false },
   cancelled: { status: 499, type: 'cancelled_error', retry: false },
-  engine_failed: { status: 500, type: 'server_error', retry: true },
-  upstream_failed: { status: 502, type: 'server_error', retry: true },
-  upstream_timeout: { status: 504, type: 'timeout_error', retry: true },
+  engine_failed: {
+    status: 500,
+    type: 'server_error',
+    retry: true,
+    publicWords: 'The engine of this model failed.',
+  },
+  upstream_failed: {
+    status: 502,
+    type: 'server_error',
+    retry: true,
+    publicWords: 'An endpoint of this model failed.',
+  },
+  upstream_timeout: {
+    status: 504,
+    type: 'timeout_error',
+    retry: true,
+    publicWords: 'An endpoint of this model did not answer in time.',
+  },
   internal: { status: 500, type: 'server_error', retry: true },
   startup: { status: 500, type: 'server_error', retry: false },
+}
+
+/**
+ * The error as clients may read it. Messages about an endpoint name its address and quote what it said, sometimes with keys:
+ * clients get our own words and the request's id, under which the log tells the rest at `debug`.
+ */
+export function toPublicError(error: TokenmillError, requestId: string): TokenmillError {
+  const { endpoint, ...details } = error.details
+  if (endpoint === undefined) return error
+  const words = rows[error.code].publicWords ?? 'An endpoint of this model could not do what was asked.'
+  return new TokenmillError(
+    error.code,
+    `${words} The log tells the cause under the request id ${requestId}.`,
+    details,
+    error,
+  )
 }
 
 /** The longest wait that OpenAI's client libraries honour. */

@@ -66,13 +66,14 @@ export class DispatchLog {
     const list = states.map(({ replica, unavailability, error }) =>
       withName(replica.id, error?.message ?? unavailability?.reason ?? 'failed'),
     )
+    const endpoint = states.map(({ replica }) => replica.id).join(', ')
     const reasons = list.length === 0 ? '' : ` ${list.join('; ')}`
     if (saturated) {
       const message = `All endpoints of the model '${asked?.name}' are at their limits.${reasons}`
-      return new TokenmillError('rate_limited', message, { retryAfterMs }, last)
+      return new TokenmillError('rate_limited', message, { retryAfterMs, endpoint }, last)
     }
     const message = `No endpoint of the model '${asked?.name}' can serve now.${reasons}`
-    return new TokenmillError('unavailable', message, { retryAfterMs }, last)
+    return new TokenmillError('unavailable', message, { retryAfterMs, endpoint }, last)
   }
 
   /** Names the field that no engine knows, if it is one that is in the way. */

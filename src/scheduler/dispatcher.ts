@@ -270,7 +270,7 @@ const mendable: ReadonlySet<ErrorCode> = new Set([
 
 function firstTokenError(replica: string, firstTokenMs: number): TokenmillError {
   const message = `${replica} gave no first token within ${firstTokenMs} ms (limit 'firstTokenMs').`
-  const details = { limit: 'firstTokenMs', maximum: firstTokenMs, unit: 'ms' }
+  const details = { limit: 'firstTokenMs', maximum: firstTokenMs, unit: 'ms', endpoint: replica }
   return new TokenmillError('upstream_timeout', message, details)
 }
 

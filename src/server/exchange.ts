@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { onAbort, throwIfAborted, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
-import type { AnswerFraming, Protocol } from '../protocol/index.ts'
+import { toPublicError, type AnswerFraming, type Protocol } from '../protocol/index.ts'
 import type { RequestAccount } from '../telemetry/index.ts'
 import { readBody } from './body.ts'
 import { outletOf, writeChunk, writeChunkBytes } from './chunk-writer.ts'
@@ -24,6 +24,8 @@ export interface ExchangeContext {
   readonly draining: () => boolean
   /** Told of errors that are ours: failures inside, never the client's mistakes. */
   readonly onFailure: (error: TokenmillError, requestId: string) => void
+  /** Told of errors whose words clients do not get, since they name or quote an endpoint; undefined: clients get them. */
+  readonly onHidden: ((error: TokenmillError, requestId: string) => void) | undefined
 }
 
 /**
@@ -159,8 +161,15 @@ export class Exchange {
   fail(error: TokenmillError): void {
     const told = this.account.outputStarted ? withOutputStarted(error) : error
     if (error.code === 'internal' || error.code === 'engine_failed') this.#context.onFailure(error, this.id)
-    if (this.#state !== 'ended' && !this.#response.destroyed) this.#tell(told)
+    if (this.#state !== 'ended' && !this.#response.destroyed) this.#tell(this.#hide(told))
     this.account.settle(error)
+  }
+
+  #hide(error: TokenmillError): TokenmillError {
+    const { onHidden } = this.#context
+    const told = onHidden === undefined ? error : toPublicError(error, this.id)
+    if (told !== error) onHidden?.(error, this.id)
+    return told
   }
 
   #tell(error: TokenmillError): void {

@@ -150,6 +150,13 @@ export const serverOptions = defineOptions({
     help: 'Let the heap grow as it likes: 60 MB more, a third less CPU for a request',
     reason: 'A server beside its engine needs the memory more; a gateway in front of many engines the CPU',
   },
+  exposeUpstreamErrors: {
+    schema: z.boolean(),
+    default: false,
+    help: 'Send clients the words in which endpoints fail, addresses included',
+    reason:
+      'They can quote keys, prompts and internal addresses; by default clients get our own words and the request id',
+  },
   drainMs: {
     schema: duration,
     default: 30_000,

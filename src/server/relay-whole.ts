@@ -8,9 +8,9 @@ import { sendRelayed, type Relay, type RelayEnd } from './relay.ts'
  * and handed on as bytes. What an upstream does not count is estimated from what it said.
  */
 export async function relayWhole(exchange: Exchange, relay: Relay, attempt: Attempt): Promise<RelayEnd> {
-  const { codec, model, scan, limits } = relay
+  const { codec, model, operation, scan, limits } = relay
   const { maxAnswerBytes } = limits
-  const tap = codec.answerTap({ model, endpoint: attempt.engine.endpoint, maxAnswerBytes })
+  const tap = codec.answerTap({ model, endpoint: attempt.engine.endpoint, operation, maxAnswerBytes })
   await sendRelayed(relay, attempt, { begin: () => undefined, data: (chunk) => tap.push(chunk) })
   const rest = tap.end()
   const usage = tap.usage ?? {

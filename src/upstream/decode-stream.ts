@@ -1,6 +1,5 @@
-import { TokenmillError } from '../core/index.ts'
 import type { FinishReason, GenerationEvent, TokenLogprob, TokenLogprobs, TokenUsage } from '../inference/index.ts'
-import { readUsage, streamError } from '../protocol/index.ts'
+import { emptyStream, endpointError, readEventFailure, readUsage, streamError } from '../protocol/index.ts'
 
 /**
  * Turns the events of an OpenAI stream (chat or completions) into the language of all rooms. One instance a stream.
@@ -30,19 +29,15 @@ export class StreamDecoder {
   }
 
   /** The events in one frame's data. Throws the upstream's error, or `upstream_failed` for what is no chunk. */
-  read(data: string): GenerationEvent[] {
+  read(data: string, event?: string): GenerationEvent[] {
     if (data === '[DONE]') {
       this.done = true
       return []
     }
-    const chunk = parseChunk(data)
-    if (chunk === undefined) {
-      throw new TokenmillError(
-        'upstream_failed',
-        `The endpoint ${this.#endpoint} sent a malformed event: ${data.slice(0, 120)}`,
-      )
-    }
-    if (chunk.error !== undefined && chunk.error !== null) throw streamError(this.#endpoint, data)
+    const value = parse(data)
+    const failure = readEventFailure(value, event)
+    if (failure !== undefined) throw streamError(this.#endpoint, failure)
+    const chunk = value as Chunk
     this.#takeUsage(readUsage(chunk.usage))
     const events: GenerationEvent[] = []
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
@@ -57,8 +52,9 @@ export class StreamDecoder {
   /** Usage, once the stream has ended. Throws `upstream_failed` where it ended too early. */
   end(): GenerationEvent {
     if (!this.done && this.#finished < this.#n) {
-      throw new TokenmillError('upstream_failed', `The stream of ${this.#endpoint} ended before its last event.`)
+      throw endpointError('upstream_failed', this.#endpoint, 'ended its stream before the last event.')
     }
+    if (this.#tokens === 0 && this.#finished === 0) throw streamError(this.#endpoint, emptyStream)
     return {
       type: 'usage',
       usage: this.#usage ?? {
@@ -135,7 +131,6 @@ export class StreamDecoder {
 interface Chunk {
   readonly choices?: readonly ChunkChoice[]
   readonly usage?: unknown
-  readonly error?: unknown
 }
 
 interface ChunkChoice {
@@ -159,10 +154,10 @@ interface ChunkToolCall {
   readonly function?: { readonly name?: string | null; readonly arguments?: string | null } | null
 }
 
-function parseChunk(data: string): Chunk | undefined {
+/** The value; undefined where the text is no JSON. */
+function parse(data: string): unknown {
   try {
-    const value: unknown = JSON.parse(data)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+    return JSON.parse(data)
   } catch {
     return undefined
   }
@@ -173,10 +168,6 @@ function finishReason(text: string | null | undefined): FinishReason | undefined
   if (text === 'length') return 'length'
   if (text === 'tool_calls' || text === 'function_call') return 'toolCalls'
   if (text === 'content_filter') return 'contentFilter'
-  // `abort` is what engines say of a sequence that they gave up.
-  if (text === 'abort' || text === 'error') {
-    throw new TokenmillError('upstream_failed', `The upstream gave the sequence up (finish reason '${text}').`)
-  }
   return 'stop'
 }
 

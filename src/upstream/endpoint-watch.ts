@@ -1,4 +1,5 @@
-import { onAbort, systemClock, TokenmillError, toTokenmillError, type Clock } from '../core/index.ts'
+import { onAbort, systemClock, toTokenmillError, type Clock, type TokenmillError } from '../core/index.ts'
+import { endpointError } from '../protocol/index.ts'
 import { CheckPace } from './check-pace.ts'
 import type { UpstreamLimits } from './endpoint.ts'
 
@@ -102,8 +103,8 @@ export class EndpointWatch {
   }
 
   #late(): TokenmillError {
-    const message = `The endpoint ${this.#probe.name} did not answer a check within ${this.#limits.probeTimeoutMs} ms.`
-    return new TokenmillError('upstream_timeout', message)
+    const problem = `did not answer a check within ${this.#limits.probeTimeoutMs} ms.`
+    return endpointError('upstream_timeout', this.#probe.name, problem)
   }
 
   #good(): void {

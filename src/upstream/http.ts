@@ -1,8 +1,9 @@
 import { Pool, type Dispatcher } from 'undici'
-import { abortError, onAbort, TokenmillError, toTokenmillError } from '../core/index.ts'
-import type { RelayFlow, RelaySink } from '../inference/index.ts'
-import { readRetryAfterMs, upstreamError } from '../protocol/index.ts'
+import { abortError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
+import type { RelaySink } from '../inference/index.ts'
+import { endpointError } from '../protocol/index.ts'
 import { splitUrl, type EndpointSettings } from './endpoint.ts'
+import { HttpExchange, type ExchangeEndpoint } from './http-exchange.ts'
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST'
@@ -32,13 +33,15 @@ export class EndpointHttp {
   readonly #prefix: string
   readonly #headers: Readonly<Record<string, string>>
   readonly #settings: EndpointSettings
+  readonly #endpoint: ExchangeEndpoint
 
-  constructor(settings: EndpointSettings) {
+  constructor(settings: EndpointSettings, clock: Clock = systemClock) {
     const { origin, prefix } = splitUrl(settings.url)
     const { limits, tls } = settings
     this.#settings = settings
     this.#prefix = prefix
     this.name = `${origin}${prefix}`
+    this.#endpoint = { name: this.name, clock, maxErrorBodyBytes: limits.maxErrorBodyBytes }
     this.#headers = {
       // Without it a server may choose any coding; answers are read as they come.
       'accept-encoding': 'identity',
@@ -79,7 +82,7 @@ export class EndpointHttp {
         reject(abortError(signal))
         return
       }
-      const exchange = new Exchange(this.name, this.#settings, sink, signal, resolve, reject)
+      const exchange = new HttpExchange(this.#endpoint, sink, signal, resolve, reject)
       this.#pool.dispatch(this.#options(call), exchange)
     })
   }
@@ -89,6 +92,7 @@ export class EndpointHttp {
     const limits = this.#settings.limits
     const maxBytes = call.maxBytes ?? limits.maxMetricsBytes
     const pieces: Uint8Array[] = []
+    const { name } = this
     let bytes = 0
     let head: { status: number; headers: HttpAnswer['headers'] } | undefined
     await new Promise<void>((resolve, reject) => {
@@ -101,17 +105,17 @@ export class EndpointHttp {
         data(chunk: Uint8Array) {
           bytes += chunk.length
           if (bytes > maxBytes) {
-            throw new TokenmillError('upstream_failed', `An answer exceeds the limit of ${maxBytes} bytes.`)
+            throw endpointError('upstream_failed', name, `sent an answer past the limit of ${maxBytes} bytes.`)
           }
           pieces.push(chunk)
         },
       }
-      const exchange = new Exchange(this.name, this.#settings, sink, signal, resolve, reject, (status, headers) => {
+      const exchange = new HttpExchange(this.#endpoint, sink, signal, resolve, reject, (status, headers) => {
         head = { status, headers }
       })
       this.#pool.dispatch(this.#options(call), exchange)
     })
-    if (head === undefined) throw new TokenmillError('upstream_failed', `The endpoint ${this.name} gave no answer.`)
+    if (head === undefined) throw endpointError('upstream_failed', name, 'gave no answer.')
     return { ...head, body: Buffer.concat(pieces) }
   }
 
@@ -132,203 +136,6 @@ export class EndpointHttp {
       ...(call.idleMs === undefined ? {} : { bodyTimeout: call.idleMs }),
     }
   }
-}
-
-/** Headers of a successful answer that reach the client; all others stay here. */
-const answerHeaders = ['content-type'] as const
-
-/** One request and its answer. Settles its promise exactly once, and takes its listener off the signal then. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #name: string
-  readonly #settings: EndpointSettings
-  readonly #sink: RelaySink
-  readonly #stopListening: () => void
-  readonly #resolve: () => void
-  readonly #reject: (error: TokenmillError) => void
-  /** Takes the head of any answer; without it, one outside 2xx becomes an error. */
-  readonly #onHead: ((status: number, headers: HttpAnswer['headers']) => void) | undefined
-  #controller: Dispatcher.DispatchController | undefined
-  #settled = false
-  #failure: Failure | undefined
-
-  constructor(
-    name: string,
-    settings: EndpointSettings,
-    sink: RelaySink,
-    signal: AbortSignal,
-    resolve: () => void,
-    reject: (error: TokenmillError) => void,
-    onHead?: (status: number, headers: HttpAnswer['headers']) => void,
-  ) {
-    this.#name = name
-    this.#settings = settings
-    this.#sink = sink
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#onHead = onHead
-    this.#stopListening = onAbort(signal, this.#onAbort)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    // Aborted while the connection opened: the request must not leave.
-    if (this.#settled) controller.abort(new Error('aborted'))
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (this.#settled || status < 200) return
-    if (this.#onHead !== undefined) {
-      this.#onHead(status, headers)
-      return
-    }
-    if (status >= 300) {
-      this.#failure = { status, retryAfterMs: readRetryAfterMs(headers, Date.now()), body: [], bytes: 0 }
-      return
-    }
-    const coding = headers['content-encoding']
-    if (coding !== undefined && coding !== 'identity') {
-      this.#guard(() => {
-        const message = `The endpoint ${this.#name} answered in the coding '${String(coding)}', which was not asked for. Turn compression off there.`
-        throw new TokenmillError('upstream_failed', message)
-      })
-      return
-    }
-    const allowed: Record<string, string> = {}
-    for (const name of answerHeaders) {
-      const value = headers[name]
-      if (typeof value === 'string') allowed[name] = value
-    }
-    this.#guard(() => this.#sink.begin({ status, headers: allowed }, flowOf(controller)))
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#settled) return
-    const failure = this.#failure
-    if (failure === undefined) {
-      this.#guard(() => this.#sink.data(chunk))
-      return
-    }
-    failure.bytes += chunk.length
-    failure.body.push(chunk)
-    if (failure.bytes > this.#settings.limits.maxErrorBodyBytes) this.#endFailure(failure)
-  }
-
-  onResponseEnd(): void {
-    if (this.#settled) return
-    if (this.#failure !== undefined) this.#endFailure(this.#failure)
-    else if (this.#settle()) this.#resolve()
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    // The body of an error may break off; its status alone says enough.
-    if (!this.#settled && this.#failure !== undefined) this.#endFailure(this.#failure)
-    else if (this.#settle()) this.#reject(connectionError(this.#name, error))
-  }
-
-  readonly #onAbort = (error: TokenmillError): void => {
-    if (!this.#settle()) return
-    this.#controller?.abort(new Error('aborted'))
-    this.#reject(error)
-  }
-
-  #endFailure(failure: Failure): void {
-    if (!this.#settle()) return
-    const body = Buffer.concat(failure.body).toString()
-    if (failure.bytes > this.#settings.limits.maxErrorBodyBytes) this.#controller?.abort(new Error('long error body'))
-    this.#reject(upstreamError(this.#name, failure.status, body, failure.retryAfterMs))
-  }
-
-  /** Runs the sink; what it throws ends the exchange. */
-  #guard(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      if (!this.#settle()) return
-      this.#controller?.abort(new Error('sink failed'))
-      this.#reject(toTokenmillError(error))
-    }
-  }
-
-  #settle(): boolean {
-    if (this.#settled) return false
-    this.#settled = true
-    this.#stopListening()
-    return true
-  }
-}
-
-/** An answer outside 2xx while its body comes in. */
-interface Failure {
-  readonly status: number
-  readonly retryAfterMs: number | undefined
-  readonly body: Buffer[]
-  bytes: number
-}
-
-function flowOf(controller: Dispatcher.DispatchController): RelayFlow {
-  return { pause: () => controller.pause(), resume: () => controller.resume() }
-}
-
-/** What went wrong on the way, without the headers or the body that undici's errors may hold. */
-function connectionError(name: string, error: Error): TokenmillError {
-  // Our own, from `close`.
-  if (error instanceof TokenmillError) return error
-  const code = errorCode(error)
-  const reason = reasons[code]
-  if (timeouts.has(code)) {
-    return new TokenmillError(
-      'upstream_timeout',
-      `The endpoint ${name} ${reason ?? 'did not answer in time'} (${code}).`,
-    )
-  }
-  const told =
-    reason ??
-    (code.includes('CERT') || code.includes('TLS') || code.includes('SSL')
-      ? `failed TLS: ${error.message}`
-      : `broke the connection: ${error.message}`)
-  return new TokenmillError('upstream_failed', `The endpoint ${name} ${told} (${code}).`)
-}
-
-function errorCode(error: Error): string {
-  const own = (error as { code?: unknown }).code
-  if (typeof own === 'string') return own
-  // Several addresses tried, all in vain: the first tells as much as any.
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined
-  return first instanceof Error ? errorCode(first) : error.name
-}
-
-const timeouts = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'])
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'refuses connections',
-  ECONNRESET: 'reset the connection',
-  EPIPE: 'closed the connection',
-  ENOTFOUND: 'has a host name that nobody knows',
-  EAI_AGAIN: 'has a host name that cannot be looked up now',
-  EHOSTUNREACH: 'cannot be reached',
-  ENETUNREACH: 'cannot be reached',
-  UND_ERR_SOCKET: 'closed the connection before its answer was complete',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'sent fewer bytes than it announced',
-  UND_ERR_CONNECT_TIMEOUT: 'did not accept a connection in time',
-  UND_ERR_BODY_TIMEOUT: 'fell silent within its answer',
-  CERT_HAS_EXPIRED: 'has a certificate that has expired',
-  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet',
-  ERR_TLS_CERT_ALTNAME_INVALID:
-    "has a certificate for another host name (set the endpoint's tls.serverName if that is meant)",
-  ...Object.fromEntries(
-    [
-      'DEPTH_ZERO_SELF_SIGNED_CERT',
-      'SELF_SIGNED_CERT_IN_CHAIN',
-      'UNABLE_TO_GET_ISSUER_CERT',
-      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    ].map((code) => [code, "has a certificate that nobody known here has signed (set the endpoint's tls.ca)"]),
-  ),
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: "wants a certificate of ours (set the endpoint's tls.cert and tls.key)",
 }
 
 function lowerCaseNames(headers: Readonly<Record<string, string>>): Record<string, string> {

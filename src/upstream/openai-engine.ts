@@ -1,11 +1,4 @@
-import {
-  Channel,
-  linkedController,
-  systemClock,
-  throwIfAborted,
-  TokenmillError,
-  toTokenmillError,
-} from '../core/index.ts'
+import { Channel, type Clock, systemClock, throwIfAborted, TokenmillError, toTokenmillError } from '../core/index.ts'
 import type {
   EmbeddingRequest,
   EmbeddingResult,
@@ -22,8 +15,9 @@ import type {
   RerankResult,
   TokenizeInput,
 } from '../inference/index.ts'
-import { SseReader, upstreamError } from '../protocol/index.ts'
+import { endpointError, SseReader, upstreamError } from '../protocol/index.ts'
 import { StreamDecoder } from './decode-stream.ts'
+import { startDeadline } from './deadline.ts'
 import type { Dialect } from './dialect.ts'
 import { noExtensions } from './dialects/extras.ts'
 import { dialects } from './dialects/index.ts'
@@ -44,6 +38,7 @@ const eventHighWater = 64
 export class OpenAiEngine implements Engine {
   readonly endpoint: string
   readonly #settings: EndpointSettings
+  readonly #clock: Clock
   readonly #http: EndpointHttp
   readonly #probe: OpenAiProbe
   readonly #watch: EndpointWatch
@@ -53,7 +48,8 @@ export class OpenAiEngine implements Engine {
   constructor(settings: EndpointSettings, host: EndpointHost = {}) {
     const clock = host.clock ?? systemClock
     this.#settings = settings
-    this.#http = new EndpointHttp(settings)
+    this.#clock = clock
+    this.#http = new EndpointHttp(settings, clock)
     this.endpoint = this.#http.name
     const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
     this.#probe = new OpenAiProbe(this.#http, dialect, settings.limits, clock)
@@ -122,17 +118,17 @@ export class OpenAiEngine implements Engine {
     const reader = new SseReader({ maxEventBytes: this.#settings.limits.maxSseFrameBytes })
     const channel = new Channel<GenerationEvent>(eventHighWater)
     // Fires when the client leaves, when the reader does, and when the deadline passes.
-    const { controller: given, unlink } = linkedController(signal)
-    const deadline = startDeadline(request.deadlineMs, given)
+    const { controller: given, stop } = startDeadline(signal, request.deadlineMs, this.#clock)
     const sink: RelaySink = {
       begin: (_head, flow) => channel.attach(flow),
       data: (chunk) => {
         try {
-          reader.push(chunk, (event) => decoder.read(event.data).forEach((each) => channel.push(each)))
+          reader.push(chunk, (event) => decoder.read(event.data, event.event).forEach((each) => channel.push(each)))
         } catch (error) {
           // An event past the limit is the upstream's fault, not the client's.
           if (!(error instanceof TokenmillError) || error.code !== 'limit_exceeded') throw error
-          throw new TokenmillError('upstream_failed', error.message, error.details, error)
+          const details = { ...error.details, endpoint: this.endpoint }
+          throw new TokenmillError('upstream_failed', error.message, details, error)
         }
       },
     }
@@ -149,8 +145,7 @@ export class OpenAiEngine implements Engine {
       }
       yield decoder.end()
     } finally {
-      clearTimeout(deadline)
-      unlink()
+      stop()
       given.abort()
     }
   }
@@ -207,24 +202,23 @@ export class OpenAiEngine implements Engine {
     const { maxAnswerBytes } = this.#settings.limits
     const call = { method: 'POST', path, body: JSON.stringify(value), maxBytes: maxAnswerBytes } as const
     const answer = await this.#http.fetch(call, signal)
-    if (answer.status !== 200) throw upstreamError(this.endpoint, answer.status, answer.body.toString(), undefined)
+    if (answer.status !== 200) {
+      throw upstreamError(this.endpoint, { status: answer.status, body: answer.body.toString() })
+    }
     try {
       return JSON.parse(answer.body.toString())
     } catch {
-      throw new TokenmillError(
-        'upstream_failed',
-        `The endpoint ${this.endpoint} answered ${path} with something other than JSON.`,
-      )
+      throw endpointError('upstream_failed', this.endpoint, `answered ${path} with something other than JSON.`)
     }
   }
 
   #dialect(): Dialect {
-    if (this.#closed) throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} was closed.`)
+    if (this.#closed) throw endpointError('unavailable', this.endpoint, 'was closed.')
     const { dialect } = this.#probe
     const { lastError } = this.#watch
     if (dialect !== undefined) return dialect
     const why = lastError === undefined ? 'it has not answered yet' : lastError.message
-    throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} is not known to be any engine: ${why}`)
+    throw endpointError('unavailable', this.endpoint, `is not known to be any engine: ${why}`)
   }
 
   #path(dialect: Dialect, operation: RelayOperation): string {
@@ -232,17 +226,14 @@ export class OpenAiEngine implements Engine {
   }
 
   #lacks(operation: string): never {
-    throw new TokenmillError(
-      'unsupported',
-      `The engine at ${this.endpoint} (${this.kind ?? 'unknown'}) has no ${operation}.`,
-    )
+    throw new TokenmillError('unsupported', `The engine of this model (${this.kind ?? 'unknown'}) has no ${operation}.`)
   }
 
   /** The name, if it is one of those that `models` tells; any name at an endpoint that lists none. */
   #modelName(asked: string): string {
     const available = this.models().map(({ name }) => name)
     if (available.length === 0 || available.includes(asked)) return asked
-    const message = `The endpoint ${this.endpoint} does not serve '${asked}'. Served: ${available.join(', ')}.`
+    const message = `The model '${asked}' is not served. Served: ${available.join(', ')}.`
     throw new TokenmillError('model_not_found', message, { param: 'model', available })
   }
 
@@ -254,13 +245,4 @@ export class OpenAiEngine implements Engine {
     const opening = bytes.indexOf(0x7b) + 1
     return Buffer.concat([bytes.subarray(0, opening), Buffer.from(`"priority":${value},`), bytes.subarray(opening)])
   }
-}
-
-function startDeadline(deadlineMs: number | undefined, controller: AbortController): NodeJS.Timeout | undefined {
-  if (deadlineMs === undefined) return undefined
-  return setTimeout(() => {
-    controller.abort(
-      new TokenmillError('deadline_exceeded', `The generation did not end within its deadline of ${deadlineMs} ms.`),
-    )
-  }, deadlineMs)
 }

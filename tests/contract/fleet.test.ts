@@ -222,6 +222,14 @@ const faults: readonly (readonly [name: string, answer: UpstreamAnswer])[] = [
   ['answers 503', (response) => void response.writeHead(503).end('{"error":"loading"}')],
   ['answers 429', (response) => void response.writeHead(429, { 'retry-after': '30' }).end('{"error":"busy"}')],
   ['sends a malformed event', (response) => void response.end('data: {"choices":[{]\n\n')],
+  ['sends a flat error', (response) => void response.end('data: {"object":"error","message":"died","code":500}\n\n')],
+  ['sends a detail', (response) => void response.end('data: {"detail":"Internal error"}\n\ndata: [DONE]\n\n')],
+  ['gives the sequence up', (response) => void response.end(`${chatFrame({}, 'error')}data: [DONE]\n\n`)],
+  ['sends [DONE] alone', (response) => void response.end('data: [DONE]\n\n')],
+  ['answers 413 with HTML', (response) => void response.writeHead(413).end('<html>ingress</html>')],
+  ['answers 405 with a text', (response) => void response.writeHead(405).end('no')],
+  ['redirects', (response) => void response.writeHead(307, { location: 'https://elsewhere.invalid/' }).end()],
+  ['answers with an error in JSON', (response) => void response.end('{"error":{"message":"died","code":500}}')],
   ['sends an error event', (response) => void response.end('data: {"error":{"message":"CUDA error","code":500}}\n\n')],
   [
     'sends an event past the limit',
@@ -269,6 +277,45 @@ describe('a replica that fails before the first token', () => {
     const { client } = await serve(model([plain.url.replace('http:', 'https:'), good.url]))
     expect((await read(client)).text).toBe(whole(2))
     expect(plain.requests).toHaveLength(0)
+  })
+
+  it.each(['null', '{}', '[]', '"upstream connect error"', '{"detail":"Internal error"}', '{"choices":[]}'])(
+    'answers %s where an answer was asked for: another one answers',
+    async (body) => {
+      const bad = await upstream((response) => void response.end(body))
+      const good = await upstream(counting(3))
+      const { client } = await serve(model([bad.url, good.url]))
+      for (let at = 0; at < 2; at += 1) {
+        const answer = await client.chat.completions.create({ model: 'chat', messages })
+        expect(answer.choices[0]?.message.content).toBe(whole(3))
+      }
+      expect(bad.requests.length).toBeGreaterThan(0)
+    },
+  )
+
+  it('fails alone: clients read our words and the request id, the log at debug the rest, unless told otherwise', async () => {
+    const secret: UpstreamAnswer = (response) =>
+      void response.writeHead(500).end('{"error":{"message":"key sk-upstream-secret at http://10.0.0.9 failed"}}')
+    const bad = await upstream(secret)
+    const start = async (settings: Parameters<typeof startTestServer>[1]) => {
+      const server = await startTestServer([], settings, parseConfig(model([bad.url]), 'tokenmill.yaml', {}))
+      closing.push(() => server.close(AbortSignal.abort()))
+      const answer = await fetch(`${server.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'x-request-id': 'req-asked-1' },
+        body: JSON.stringify({ model: 'chat', messages, stream: true }),
+      })
+      return { server, text: await answer.text() }
+    }
+    const hidden = await start({ logLevel: 'debug' })
+    expect(hidden.text).toContain('No endpoint of this model can serve now.')
+    expect(hidden.text).toContain('req-asked-1')
+    expect(hidden.text).not.toMatch(/sk-upstream|10\.0\.0\.9|127\.0\.0\.1/)
+    expect(
+      hidden.server.logLines.find((line) => line.includes('req-asked-1') && line.includes('sk-upstream-secret')),
+    ).toBeDefined()
+    const shown = await start({ exposeUpstreamErrors: true })
+    expect(shown.text).toContain('sk-upstream-secret')
   })
 
   it('breaks off a whole answer: never a success, and another one answers', async () => {
@@ -333,7 +380,8 @@ describe('a replica that dies after some tokens', () => {
       })(),
     )
     expect(text).toBe(whole(3))
-    expect(error.message).toMatch(/closed the connection/)
+    expect(error.message).toMatch(/^An endpoint of this model failed\..* request id req-/)
+    expect(error.message).not.toContain('127.0.0.1')
     await until(() => server.records.length > 0)
     expect(server.records).toMatchObject([
       { outcome: 'failed', errorCode: 'upstream_failed', completionTokens: 3, tokensEstimated: true },
@@ -344,7 +392,7 @@ describe('a replica that dies after some tokens', () => {
   it('ends with an error where nobody is left to go on', async () => {
     const bad = await upstream(dying(3))
     const { server, client } = await serve(model([bad.url]))
-    expect((await fail(read(client))).message).toMatch(/closed the connection|No endpoint/)
+    expect((await fail(read(client))).message).toMatch(/An endpoint of this model failed/)
     await until(() => server.records.length > 0)
     expect(server.records).toHaveLength(1)
   })
@@ -491,7 +539,7 @@ describe('a fleet that cannot serve', () => {
     const { server, client } = await serve(model(['http://127.0.0.1:1', 'http://127.0.0.1:2']))
     const error = await fail(client.chat.completions.create({ model: 'chat', messages }))
     expect(error.status).toBe(503)
-    expect(error.message).toMatch(/No endpoint of the model 'chat'/)
+    expect(error.message).toMatch(/^503 No endpoint of this model can serve now\./)
     expect((await fetch(`${server.url}/health`)).status).toBe(503)
     await until(() => server.records.length > 0)
     expect(server.records).toMatchObject([{ outcome: 'rejected', errorCode: 'unavailable' }])

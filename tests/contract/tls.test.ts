@@ -39,7 +39,11 @@ async function upstream(tls?: UpstreamTls): Promise<Upstream> {
 }
 
 async function serve(text: string): Promise<TestServer> {
-  const started = await startTestServer([], {}, parseConfig(text, path.join(folder, 'tokenmill.yaml'), {}))
+  const started = await startTestServer(
+    [],
+    { exposeUpstreamErrors: true },
+    parseConfig(text, path.join(folder, 'tokenmill.yaml'), {}),
+  )
   closing.push(() => started.close(AbortSignal.abort()))
   return started
 }

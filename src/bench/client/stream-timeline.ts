@@ -1,4 +1,10 @@
-import { SseReader, type SseEvent } from '../../protocol/index.ts'
+import {
+  readAnswerFailure,
+  readEventFailure,
+  SseReader,
+  type SseEvent,
+  type UpstreamFailure,
+} from '../../protocol/index.ts'
 import { learnTemplate, matchTemplate, type FrameTemplate } from './frame-template.ts'
 import { outputText, type WireChoice } from './output-text.ts'
 import { completionTokensOf } from './reported-usage.ts'
@@ -103,7 +109,10 @@ export class StreamTimeline {
   takeBody(body: string, nowMs: number): void {
     this.#nowMs = nowMs
     this.firstEventMs = nowMs
-    this.#takeJson(body)
+    // Embeddings and rerank answer without choices.
+    this.#takeJson(body, (value) =>
+      isList(value, 'data') || isList(value, 'results') ? undefined : readAnswerFailure(value),
+    )
     this.done = true
   }
 
@@ -113,7 +122,7 @@ export class StreamTimeline {
     if (event.data === '[DONE]') this.done = true
     else {
       const before = this.chunks
-      this.#takeJson(event.data)
+      this.#takeJson(event.data, (value) => readEventFailure(value, event.event))
       // Only what said a text and nothing else can be a template; a server whose events never repeat is left alone.
       if (this.chunks === before + 1 && event.event === undefined && this.#misses < maxTemplateMisses) {
         this.#misses += 1
@@ -122,7 +131,7 @@ export class StreamTimeline {
     }
   }
 
-  #takeJson(json: string): void {
+  #takeJson(json: string, readFailure: (value: unknown) => UpstreamFailure | undefined): void {
     let chunk: WireChunk | null
     try {
       chunk = JSON.parse(json) as WireChunk | null
@@ -130,7 +139,10 @@ export class StreamTimeline {
       return this.#fail('malformed', `not JSON: ${json}`)
     }
     if (typeof chunk !== 'object' || chunk === null) return this.#fail('malformed', `no object: ${json}`)
-    if (chunk.error !== undefined && chunk.error !== null) return this.#fail('errorEvent', errorText(chunk.error))
+    const failure = readFailure(chunk)
+    if (failure !== undefined) {
+      return this.#fail('errorEvent', failure.message ?? failure.code ?? 'an error without words')
+    }
     if (chunk.usage !== undefined && chunk.usage !== null) this.#takeUsage(chunk.usage)
     if (chunk.choices !== undefined && chunk.choices !== null) this.#takeChoices(chunk.choices)
     else if (Array.isArray(chunk.data)) this.#arrived(0)
@@ -195,7 +207,6 @@ function countOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
 }
 
-function errorText(error: NonNullable<WireChunk['error']>): string {
-  if (typeof error === 'string') return error
-  return typeof error.message === 'string' ? error.message : JSON.stringify(error)
+function isList(value: unknown, key: string): boolean {
+  return typeof value === 'object' && value !== null && Array.isArray((value as Record<string, unknown>)[key])
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { AnswerTap } from './answer-tap.ts'
 
-const options = { model: 'alias', endpoint: 'http://up', maxAnswerBytes: 10_000 }
+const options = { model: 'alias', endpoint: 'http://up', operation: 'chat' as const, maxAnswerBytes: 10_000 }
 const answer = {
   id: 'x',
   model: 'org/model',
@@ -47,6 +47,21 @@ describe('AnswerTap', () => {
         expect.objectContaining({ code: 'upstream_failed' }) as Error,
       )
     }
+  })
+
+  it.each([
+    'null',
+    '{}',
+    '[]',
+    '"upstream connect error"',
+    '{"detail":"Internal error"}',
+    '{"choices":[]}',
+    '[{"error":{"code":429,"message":"m"}}]',
+    '{"choices":[{"finish_reason":"error"}]}',
+  ])('takes %s for no answer', (text) => {
+    expect(() => run(text)).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ endpoint: 'http://up' }) as object }) as Error,
+    )
   })
 
   it('fails on HTML, on an error under status 200, and past its limit', () => {

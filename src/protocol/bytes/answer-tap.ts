@@ -1,14 +1,16 @@
-import { TokenmillError } from '../../core/index.ts'
-import type { TokenUsage } from '../../inference/index.ts'
+import type { RelayOperation, TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
 import { isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
-import { upstreamError, upstreamTooLarge } from './upstream-error.ts'
+import { endpointError, streamError, upstreamTooLarge } from './upstream-error.ts'
+import { readAnswerFailure, readFailure } from './upstream-failure.ts'
 import { readUsage } from './usage-value.ts'
 
 export interface AnswerTapOptions {
   readonly model: string
   readonly endpoint: string
+  /** What was asked for: generations must have choices, the others answer in forms of their own. */
+  readonly operation: RelayOperation
   readonly maxAnswerBytes: number
 }
 
@@ -58,18 +60,19 @@ export class AnswerTap {
     this.#pieces = []
     const scan = new ObjectScanner(answerKeys, answerKeyBytes)
     if (!scan.scan(bytes) || !isBlank(bytes, scan.after)) {
-      // A bare array or value is complete JSON too (TEI answers so to rerank): whole, and nothing to rewrite.
-      if (isCompleteJson(bytes)) return bytes
-      const start = bytes.toString('utf8', 0, 80).trim()
-      throw new TokenmillError(
-        'upstream_failed',
-        `The endpoint ${this.#options.endpoint} answered with something other than a JSON object: ${start === '' ? '(nothing)' : start}`,
-      )
+      const value = parse(bytes)
+      if (value === undefined) {
+        const start = bytes.toString('utf8', 0, 80).trim() || '(nothing)'
+        const problem = `answered with something other than a JSON object: ${start}`
+        throw endpointError('upstream_failed', this.#options.endpoint, problem)
+      }
+      this.#throwFailure(value)
+      // TEI answers to rerank with a bare array: whole, and nothing to rewrite.
+      return bytes
     }
     const [model = -1, choices = -1, usage = -1, error = -1] = scan.start
     const [modelEnd = -1, choicesEnd = -1, usageEnd = -1] = scan.end
-    if (error >= 0 && bytes[error] !== 0x6e)
-      throw upstreamError(this.#options.endpoint, 500, bytes.toString(), undefined)
+    if ((error >= 0 && bytes[error] !== 0x6e) || (choices < 0 && this.#mayFail(bytes))) this.#throwFailure(parse(bytes))
     if (usage >= 0) this.usage = readUsage(parse(bytes.subarray(usage, usageEnd)))
     if (this.usage === undefined && choices >= 0) this.saidBytes = bytesSaid(parse(bytes.subarray(choices, choicesEnd)))
     const edits: Edit[] = []
@@ -77,11 +80,34 @@ export class AnswerTap {
       const scanner = new ChoiceScanner()
       scanner.scan(bytes, choices, choicesEnd, edits)
       this.finishReasons = scanner.finishReasons
+      if (scanner.failed || scanner.choices === 0) this.#throwFailure(parse(bytes))
     }
     if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(this.#options.model) })
     return splice(bytes, edits)
   }
+
+  /** Without choices: a failed generation, or an answer of another form. Errors are short, embeddings are megabytes. */
+  #mayFail(bytes: Buffer): boolean {
+    return this.#generates || bytes.length <= maxErrorBytes
+  }
+
+  get #generates(): boolean {
+    const { operation } = this.#options
+    return operation === 'chat' || operation === 'completion'
+  }
+
+  /** Looks at an answer in which the scan found something unusual. */
+  #throwFailure(value: unknown): void {
+    const { endpoint } = this.#options
+    const failure = this.#generates ? readAnswerFailure(value) : readFailure(value)
+    if (failure !== undefined) throw streamError(endpoint, failure)
+    if (!this.#generates && (typeof value !== 'object' || value === null || Object.keys(value).length === 0)) {
+      throw endpointError('upstream_failed', endpoint, `answered with nothing: ${JSON.stringify(value).slice(0, 80)}`)
+    }
+  }
 }
+
+const maxErrorBytes = 64 * 1024
 
 const saidKeys = new Set(['content', 'text', 'reasoning', 'reasoning_content', 'name', 'arguments', 'refusal'])
 
@@ -97,10 +123,6 @@ function bytesSaid(value: unknown, depth = 0): number {
     if (typeof each === 'string') return saidKeys.has(key) ? sum + Buffer.byteLength(each) : sum
     return sum + bytesSaid(each, depth + 1)
   }, 0)
-}
-
-function isCompleteJson(bytes: Buffer): boolean {
-  return parse(bytes) !== undefined
 }
 
 /** The value, or undefined where the bytes are no JSON (which has no undefined of its own). */

@@ -1,5 +1,6 @@
 import { forEachElement, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import type { Edit } from './splice.ts'
+import { failedFinishReasons } from './upstream-failure.ts'
 
 const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason'] as const
 const deltaKeys = ['content', 'reasoning', 'reasoning_content', 'tool_calls', 'refusal', 'role'] as const
@@ -19,6 +20,8 @@ export class ChoiceScanner {
   hasOutput = false
   /** Choices of the last scan that carried a finish reason. */
   finished = 0
+  /** Some choice of the last scan ended by a finish reason that says it failed. */
+  failed = false
   choices = 0
   /** Finish reasons that it has seen, in the upstream's words, over all scans. */
   readonly finishReasons: string[] = []
@@ -34,6 +37,7 @@ export class ChoiceScanner {
   scan(bytes: Buffer, from: number, to: number, edits: Edit[]): void {
     this.hasOutput = false
     this.finished = 0
+    this.failed = false
     this.choices = 0
     this.textStart = -1
     forEachElement(bytes, from, to, (start, end) => this.#scanChoice(bytes, start, end, edits))
@@ -47,7 +51,9 @@ export class ChoiceScanner {
     const [indexEnd = -1, deltaEnd = -1, messageEnd = -1, textEnd = -1, finishEnd = -1] = choice.end
     if (isText(bytes, finishAt)) {
       this.finished += 1
-      this.finishReasons.push(bytes.toString('latin1', finishAt + 1, finishEnd - 1))
+      const reason = bytes.toString('latin1', finishAt + 1, finishEnd - 1)
+      this.finishReasons.push(reason)
+      if (failedFinishReasons.has(reason)) this.failed = true
     }
     if (hasText(bytes, textAt)) {
       this.hasOutput = true

@@ -91,11 +91,13 @@ describe('StreamTap', () => {
     fc.assert(
       fc.property(fc.array(made, { minLength: 1, maxLength: 30 }), (frames) => {
         const opening = [0, 1].map((index) => data({ ...head, choices: [{ index, delta: { role: 'assistant' } }] }))
-        const alone = frames.map((frame) => run([...opening, frame, data('[DONE]')].join('')))
-        const start = run([...opening, data('[DONE]')].join('')).out.replace('data: [DONE]\n\n', '')
-        const together = run([...opening, ...frames, data('[DONE]')].join(''))
-        const expected = alone.map(({ out }) => out.slice(start.length).replace('data: [DONE]\n\n', ''))
-        expect(together.out).toBe(`${start}${expected.join('')}data: [DONE]\n\n`)
+        const end = `${delta({}, 'stop')}${data('[DONE]')}`
+        const written = end.replace('org/model-7b', 'alias')
+        const alone = frames.map((frame) => run([...opening, frame, end].join('')))
+        const start = run([...opening, end].join('')).out.replace(written, '')
+        const together = run([...opening, ...frames, end].join(''))
+        const expected = alone.map(({ out }) => out.slice(start.length).replace(written, ''))
+        expect(together.out).toBe(`${start}${expected.join('')}${written}`)
         expect(together.tap.outputFrames).toBe(alone.reduce((sum, { tap }) => sum + tap.outputFrames, 0))
       }),
     )
@@ -160,13 +162,36 @@ describe('StreamTap', () => {
   })
 
   it.each([
-    ['ends without a finish reason', delta({ role: 'assistant', content: 'a' }), /ended before its last event/],
+    [
+      'ends without a finish reason',
+      delta({ role: 'assistant', content: 'a' }),
+      /ended its stream before the last event/,
+    ],
     ['ends within a frame', `${delta({ content: 'a' })}data: {"choices":[{"ind`, /malformed event/],
-    ['is empty', '', /ended before its last event/],
-    ['is HTML', '<html>\n\n<body>data: oops</body>\n\n', /ended before|malformed/],
+    ['is empty', '', /ended its stream before the last event/],
+    ['is HTML', '<html>\n\n<body>data: oops</body>\n\n', /malformed/],
     ['holds broken JSON', 'data: {"choices":[}\n\ndata: nonsense\n\n', /malformed event/],
   ])('fails a stream that %s', (_name, text, message) => {
     expect(() => run(text)).toThrow(message)
+  })
+
+  it.each([
+    ['a flat error', data({ object: 'error', message: 'engine died', code: 500 }), /engine died/],
+    ['a detail', data({ detail: 'Internal error' }), /Internal error/],
+    ['a code and a message', data({ code: 'Throttling', message: 'rate limit' }), /rate limit/],
+    ['an event named error', 'event: error\ndata: {"message":"engine died"}\n\n', /engine died/],
+    ['an event named error, not JSON', 'event:error\ndata: engine died\n\n', /engine died/],
+    ['a finish reason that says so', delta({}, 'abort'), /'abort'/],
+  ])('fails a stream with %s, before output and after it, whatever follows', (_name, frame, message) => {
+    for (const before of ['', delta({ role: 'assistant', content: 'a' })]) {
+      expect(() => run(`${before}${frame}${data('[DONE]')}`)).toThrow(message)
+    }
+  })
+
+  it('fails a stream that is declared complete and holds nothing, or that is a JSON body', () => {
+    expect(() => run(data('[DONE]'))).toThrow(/without output and without a finish reason/)
+    expect(run(delta({}, 'stop') + data('[DONE]')).tap.outputFrames).toBe(0)
+    expect(() => run('{"error":{"message":"overloaded","code":503}}')).toThrow(/overloaded/)
   })
 
   it('throws the error event of the upstream, after what came before it in the same chunk', () => {

@@ -1,11 +1,12 @@
-import { TokenmillError } from '../../core/index.ts'
+import type { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
 import { ChoiceScanner } from './choice-scan.ts'
 import { FrameMould } from './frame-mould.ts'
 import { ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
 import { SseFrameCutter } from './sse-frames.ts'
-import { streamError } from './upstream-error.ts'
+import { endpointError, streamError } from './upstream-error.ts'
+import { emptyStream, readEventFailure } from './upstream-failure.ts'
 import { readUsage } from './usage-value.ts'
 
 export interface StreamTapOptions {
@@ -85,11 +86,12 @@ export class StreamTap {
     const rest = this.#cutter.rest()
     // Some servers leave out the blank line after the last frame.
     if (rest.length > 0) this.#onFrame(Buffer.concat([rest, Buffer.from('\n\n')]))
-    if (this.complete) return
-    throw new TokenmillError(
-      'upstream_failed',
-      `The stream of ${this.#options.endpoint} ended before its last event: neither a finish reason nor [DONE] came.`,
-    )
+    const { endpoint } = this.#options
+    if (!this.complete) {
+      const problem = 'ended its stream before the last event: neither a finish reason nor [DONE] came.'
+      throw endpointError('upstream_failed', endpoint, problem)
+    }
+    if (this.outputFrames === 0 && this.#finished === 0) throw streamError(endpoint, emptyStream)
   }
 
   readonly #onFrame = (frame: Buffer): void => {
@@ -100,6 +102,7 @@ export class StreamTap {
     const from = dataStart(frame)
     if (from < 0) {
       // A comment (keep-alive) or an empty frame goes through; a frame of several fields takes the slow way.
+      if (isNoEvent(frame)) throw this.#malformed(frame, 0)
       if (hasData(frame)) this.#onFields(frame)
       else this.#out.push(frame)
       return
@@ -115,16 +118,15 @@ export class StreamTap {
       return
     }
     const scan = this.#frame
-    if (!scan.scan(frame, from)) throw this.#malformed(frame)
+    if (!scan.scan(frame, from)) throw this.#malformed(frame, from)
     const [modelAt = -1, choicesAt = -1, usageAt = -1, errorAt = -1] = scan.start
     const [modelEnd = -1, choicesEnd = -1, usageEnd = -1] = scan.end
-    if (errorAt >= 0 && frame[errorAt] !== 0x6e) {
-      throw streamError(this.#options.endpoint, frame.toString('utf8', from, scan.after))
-    }
+    if ((errorAt >= 0 && frame[errorAt] !== 0x6e) || choicesAt < 0) this.#throwFailure(frame, from)
     const edits: Edit[] = []
     let choices = 0
     if (choicesAt >= 0) {
       this.#choices.scan(frame, choicesAt, choicesEnd, edits)
+      if (this.#choices.failed) this.#throwFailure(frame, from)
       choices = this.#choices.choices
       this.#finished += this.#choices.finished
       if (this.#choices.hasOutput) this.outputFrames += 1
@@ -156,7 +158,15 @@ export class StreamTap {
     const lines = frame.toString('utf8').split(/\r?\n/)
     const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(line[5] === ' ' ? 6 : 5))
     const text = data.join('\n')
-    if (lines.includes('event: error') || lines.includes('event:error')) throw streamError(this.#options.endpoint, text)
+    const event = lines
+      .find((line) => line.startsWith('event:'))
+      ?.slice('event:'.length)
+      .trim()
+    if (event === 'error')
+      throw streamError(
+        this.#options.endpoint,
+        readEventFailure(parse(Buffer.from(text), 0) ?? text, event) ?? emptyStream,
+      )
     if (text.trim() === '') return
     const flat = text.startsWith('{') ? JSON.stringify(parse(Buffer.from(text), 0) ?? null) : text
     this.#onData(Buffer.from(`data: ${flat}\n\n`), 6)
@@ -166,12 +176,18 @@ export class StreamTap {
     return to - from === this.#modelText.length && frame.toString('latin1', from, to) === this.#modelText
   }
 
-  #malformed(frame: Buffer): TokenmillError {
+  /** Parses a frame in which the scan found something unusual; throws where it is a failure. */
+  #throwFailure(frame: Buffer, from: number): void {
+    const failure = readEventFailure(parse(frame, from))
+    if (failure !== undefined) throw streamError(this.#options.endpoint, failure)
+  }
+
+  #malformed(frame: Buffer, from: number): TokenmillError {
+    const value = parse(frame, from)
+    const failure = value === undefined ? undefined : readEventFailure(value)
+    if (failure !== undefined) return streamError(this.#options.endpoint, failure)
     const start = frame.toString('utf8', 0, 120).trimEnd()
-    return new TokenmillError(
-      'upstream_failed',
-      `The endpoint ${this.#options.endpoint} sent a malformed event: ${start}`,
-    )
+    return endpointError('upstream_failed', this.#options.endpoint, `sent a malformed event: ${start}`)
   }
 }
 
@@ -183,6 +199,11 @@ function dataStart(frame: Buffer): number {
   let at = 5
   while (frame[at] === 0x20) at += 1
   return at
+}
+
+/** The start of a JSON body or of an HTML page, where events were asked for. */
+function isNoEvent(frame: Buffer): boolean {
+  return frame[0] === 0x7b || frame[0] === 0x5b || frame[0] === 0x3c
 }
 
 function hasData(frame: Buffer): boolean {

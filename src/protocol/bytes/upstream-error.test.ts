@@ -1,30 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { readErrorBody, readRetryAfterMs, streamError, upstreamError } from './upstream-error.ts'
-
-describe('readErrorBody', () => {
-  it.each([
-    ['OpenAI', '{"error":{"message":"m","type":"t","param":"p","code":"c"}}', ['m', 't', 'p', 'c']],
-    [
-      'vLLM',
-      '{"error":{"message":"m","type":"BadRequestError","param":null,"code":400}}',
-      ['m', 'BadRequestError', undefined, '400'],
-    ],
-    ['SGLang', '{"object":"error","message":"m","type":"t","param":null,"code":400}', ['m', 't', undefined, '400']],
-    ['trtllm-serve', '{"error":"m"}', ['m', undefined, undefined, undefined]],
-    ['TGI', '{"error":"m","error_type":"validation"}', ['m', 'validation', undefined, undefined]],
-    ['FastAPI', '{"detail":[{"loc":["body","n"],"msg":"bad"}]}', ['body.n: bad', undefined, undefined, undefined]],
-    ['FastAPI, text', '{"detail":"Not Found"}', ['Not Found', undefined, undefined, undefined]],
-    ['HTML', '<html>', [undefined, undefined, undefined, undefined]],
-    ['nothing', '', [undefined, undefined, undefined, undefined]],
-    ['an array', '[1]', [undefined, undefined, undefined, undefined]],
-  ])('reads the shape of %s', (_name, body, [message, type, param, code]) => {
-    expect(readErrorBody(body)).toEqual({ message, type, param, code })
-  })
-})
+import { readRetryAfterMs, streamError, upstreamError } from './upstream-error.ts'
+import { readEventFailure } from './upstream-failure.ts'
 
 describe('upstreamError', () => {
   const error = (status: number, message = 'm', extra: object = {}) =>
-    upstreamError('http://up', status, JSON.stringify({ error: { message, ...extra } }), undefined)
+    upstreamError('http://up', { status, body: JSON.stringify({ error: { message, ...extra } }) })
 
   it.each([
     [400, 'm', {}, 'invalid_request'],
@@ -49,9 +29,56 @@ describe('upstreamError', () => {
     expect(secret.message).toContain('apiKey')
   })
 
+  it.each([400, 404, 405, 413, 415, 422, 501])(
+    'blames the endpoint for a page with status %i, not the client',
+    (status) => {
+      for (const body of ['<html>ingress</html>', 'not found', '']) {
+        const error = upstreamError('http://up', { status, body })
+        expect(error).toMatchObject({ code: 'upstream_failed', details: { endpoint: 'http://up' } })
+        expect(error.message).toContain(`status ${status}`)
+      }
+    },
+  )
+
+  it.each([
+    [404, { code: 'DeploymentNotFound', message: 'The API deployment for this resource does not exist.' }],
+    [404, { code: 'model_not_found', message: 'm' }],
+    [400, { code: 400, status: 'INVALID_ARGUMENT', message: 'API key not valid. Please pass a valid API key.' }],
+  ])('blames the endpoint for what its configuration is wrong about (%i %o)', (status, body) => {
+    expect(error(status, body.message, body)).toMatchObject({
+      code: 'upstream_failed',
+      details: { endpoint: 'http://up' },
+    })
+  })
+
+  it('names a redirect and where it leads', () => {
+    const redirect = upstreamError('http://up', { status: 308, body: '', location: 'https://up/v1' })
+    expect(redirect).toMatchObject({ code: 'upstream_failed', details: { upstreamStatus: 308 } })
+    expect(redirect.message).toContain("redirect to 'https://up/v1'")
+  })
+
+  it.each([
+    'The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.',
+    'The engine has reached its prefill token backlog limit. Please try again later or on a different instance.',
+    'The request queue is full.',
+  ])('takes a 503 of a full queue for a short rest: %s', (message) => {
+    expect(error(503, message)).toMatchObject({ code: 'rate_limited', details: { retryAfterMs: 250 } })
+    expect(error(503, 'Loading model').code).toBe('unavailable')
+  })
+
+  it('takes addresses and keys out of the words that are for the client', () => {
+    const told = error(400, 'bad field at http://up/v1/chat (key sk-1234567890abcdefgh), see https://in.side/x').message
+    expect(told).toBe('bad field at the endpoint/v1/chat (key (key)), see (address)')
+  })
+
   it('takes the status from the code in an event of a stream', () => {
-    expect(streamError('u', '{"error":{"message":"too long","code":400}}').code).toBe('invalid_request')
-    expect(streamError('u', '{"error":{"message":"x","code":"server_error"}}').code).toBe('upstream_failed')
+    const code = (error: object) => {
+      const failure = readEventFailure({ error })
+      return failure === undefined ? 'no failure' : streamError('u', failure).code
+    }
+    expect(code({ message: 'too long', code: 400 })).toBe('invalid_request')
+    expect(code({ message: 'x', code: 'server_error' })).toBe('upstream_failed')
+    expect(code({ message: 'x', code: 'Throttling' })).toBe('rate_limited')
   })
 })
 

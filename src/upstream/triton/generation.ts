@@ -1,4 +1,3 @@
-import { TokenmillError } from '../../core/index.ts'
 import {
   StopMatcher,
   type ChatInput,
@@ -7,6 +6,7 @@ import {
   type TokenLogprobs,
 } from '../../inference/index.ts'
 import { AnswerEvents, type AnswerShape } from '../../model/index.ts'
+import { endpointError } from '../../protocol/index.ts'
 import type { TritonAsk, TritonDialect, TritonPiece } from './dialect.ts'
 import type { OutputTensors } from './tensors.ts'
 
@@ -72,7 +72,7 @@ export class TritonGeneration {
   end(): GenerationEvent[] {
     if (this.finished) return []
     if (this.#responses === 0 || (this.#tellsFinish && this.#finish === undefined)) {
-      throw new TokenmillError('upstream_failed', `The answer of ${this.#endpoint} ended before its last response.`)
+      throw endpointError('upstream_failed', this.#endpoint, 'ended its answer before the last response.')
     }
     const events = [...this.#give(this.#stop.flush())]
     const cut = this.#tokens >= this.#ask.maxTokens

@@ -1,7 +1,8 @@
 import { Client, connectivityState, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
-import { onAbort, throwIfAborted, TokenmillError, toTokenmillError } from '../../core/index.ts'
-import { upstreamError } from '../../protocol/index.ts'
+import { onAbort, throwIfAborted, TokenmillError, toTokenmillError, type Clock } from '../../core/index.ts'
+import { endpointError, upstreamError } from '../../protocol/index.ts'
 import type { EndpointSettings } from '../endpoint.ts'
+import { SilenceWatch } from '../silence-watch.ts'
 import {
   createTritonContract,
   type RepositoryEntry,
@@ -21,8 +22,10 @@ export class GrpcTransport implements TritonTransport {
   readonly #client: Client
   readonly #contract: TritonContract = createTritonContract()
   readonly #settings: EndpointSettings
+  readonly #clock: Clock
 
-  constructor(settings: EndpointSettings) {
+  constructor(settings: EndpointSettings, clock: Clock) {
+    this.#clock = clock
     const { host, protocol } = new URL(settings.url)
     this.#settings = settings
     this.name = `${protocol}//${host}`
@@ -54,7 +57,7 @@ export class GrpcTransport implements TritonTransport {
 
   async live(signal: AbortSignal): Promise<void> {
     const { live } = await this.#call('ServerLive', {}, signal)
-    if (!live) throw new TokenmillError('unavailable', `The Triton server ${this.name} says that it does not live.`)
+    if (!live) throw endpointError('unavailable', this.name, 'says that it does not live.')
   }
 
   async isReady(model: string, signal: AbortSignal): Promise<boolean> {
@@ -95,7 +98,7 @@ export class GrpcTransport implements TritonTransport {
     const metadata = this.#metadata()
     // Errors close the stream with a status, instead of a text within it.
     metadata.set('triton_grpc_error', 'true')
-    const deadline = call.deadlineMs === undefined ? {} : { deadline: Date.now() + call.deadlineMs }
+    const deadline = call.deadlineMs === undefined ? {} : { deadline: this.#clock.wallTimeMs() + call.deadlineMs }
     const stream = this.#client.makeBidiStreamRequest(path, encode, decode, metadata, deadline)
     const { limits } = this.#settings
     await new Promise<void>((resolve, reject) => {
@@ -105,7 +108,7 @@ export class GrpcTransport implements TritonTransport {
       const settle = (error?: TokenmillError): void => {
         if (settled) return
         settled = true
-        clearTimeout(silence)
+        silence.stop()
         stopListening()
         if (error === undefined) resolve()
         else {
@@ -113,17 +116,20 @@ export class GrpcTransport implements TritonTransport {
           reject(error)
         }
       }
-      const silence = setTimeout(() => {
-        const message = `The endpoint ${this.name} fell silent within its answer for ${limits.idleMs} ms.`
-        settle(new TokenmillError('upstream_timeout', message))
-      }, limits.idleMs)
+      const silence = new SilenceWatch(
+        this.#clock,
+        () => limits.idleMs,
+        (limitMs) => {
+          settle(endpointError('upstream_timeout', this.name, `fell silent within its answer for ${limitMs} ms.`))
+        },
+      )
       const stopListening = onAbort(signal, settle)
       stream.on('data', ({ errorMessage, inferResponse }) => {
         if (settled) return
-        silence.refresh()
+        silence.heard()
         try {
           if (errorMessage !== '')
-            throw upstreamError(this.name, 500, JSON.stringify({ error: errorMessage }), undefined)
+            throw upstreamError(this.name, { status: 500, body: JSON.stringify({ error: errorMessage }) })
           if (inferResponse === undefined || inferResponse === null) return
           if (inferResponse.parameters['triton_final_response']?.boolParam === true) complete = true
           // The last response may be empty.
@@ -138,8 +144,7 @@ export class GrpcTransport implements TritonTransport {
         if (code !== status.OK) settle(this.#statusError(code, details))
         else if (complete) settle()
         else {
-          const message = `The stream of ${this.name} ended before its final response.`
-          settle(new TokenmillError('upstream_failed', message))
+          settle(endpointError('upstream_failed', this.name, 'ended its stream before the final response.'))
         }
       })
       sink.begin({ pause: () => stream.pause(), resume: () => stream.resume() })
@@ -181,7 +186,7 @@ export class GrpcTransport implements TritonTransport {
         (error, value) => {
           stopListening()
           if (error !== null) reject(this.#error(error))
-          else if (value === undefined) reject(new TokenmillError('upstream_failed', `${this.name} answered nothing.`))
+          else if (value === undefined) reject(endpointError('upstream_failed', this.name, 'answered nothing.'))
           else resolve(value)
         },
       )
@@ -206,13 +211,13 @@ export class GrpcTransport implements TritonTransport {
         result()
       }
       const channel = this.#client.getChannel()
-      const untilMs = Date.now() + connectMs
+      const untilMs = this.#clock.wallTimeMs() + connectMs
       const watch = (known: connectivityState): void => {
         channel.watchConnectivityState(known, untilMs, (error) => {
           const now = channel.getConnectivityState(false)
           if (error !== undefined) {
-            const message = `The endpoint ${this.name} did not accept a connection within ${connectMs} ms.`
-            done(() => reject(new TokenmillError('upstream_timeout', message)))
+            const problem = `did not accept a connection within ${connectMs} ms.`
+            done(() => reject(endpointError('upstream_timeout', this.name, problem)))
           } else if (now === connectivityState.CONNECTING || now === connectivityState.IDLE) watch(now)
           else done(resolve)
         })
@@ -236,12 +241,12 @@ export class GrpcTransport implements TritonTransport {
 
   #statusError(code: status, details: string): TokenmillError {
     if (code === status.UNAVAILABLE && connectionWords.test(details)) {
-      return new TokenmillError('upstream_failed', `The endpoint ${this.name} broke the connection: ${details}`)
+      return endpointError('upstream_failed', this.name, `broke the connection: ${details}`)
     }
     if (code === status.DEADLINE_EXCEEDED) {
-      return new TokenmillError('deadline_exceeded', `The generation at ${this.name} did not end within its deadline.`)
+      return new TokenmillError('deadline_exceeded', 'The generation did not end within its deadline.')
     }
-    return upstreamError(this.name, httpStatuses[code] ?? 500, JSON.stringify({ error: details }), undefined)
+    return upstreamError(this.name, { status: httpStatuses[code] ?? 500, body: JSON.stringify({ error: details }) })
   }
 }
 

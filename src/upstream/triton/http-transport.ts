@@ -1,6 +1,7 @@
-import { TokenmillError, toTokenmillError } from '../../core/index.ts'
+import { toTokenmillError, type Clock, type TokenmillError } from '../../core/index.ts'
 import type { RelaySink } from '../../inference/index.ts'
-import { SseReader, streamError, upstreamError } from '../../protocol/index.ts'
+import { endpointError, readEventFailure, SseReader, streamError, upstreamError } from '../../protocol/index.ts'
+import { startDeadline } from '../deadline.ts'
 import { EndpointHttp } from '../http.ts'
 import type { EndpointSettings } from '../endpoint.ts'
 import type { RepositoryEntry } from './contract.ts'
@@ -15,9 +16,11 @@ export class HttpTransport implements TritonTransport {
   readonly name: string
   readonly #http: EndpointHttp
   readonly #settings: EndpointSettings
+  readonly #clock: Clock
 
-  constructor(settings: EndpointSettings) {
-    this.#http = new EndpointHttp(settings)
+  constructor(settings: EndpointSettings, clock: Clock) {
+    this.#clock = clock
+    this.#http = new EndpointHttp(settings, clock)
     this.#settings = settings
     this.name = this.#http.name
   }
@@ -25,8 +28,7 @@ export class HttpTransport implements TritonTransport {
   async live(signal: AbortSignal): Promise<void> {
     const { status } = await this.#http.fetch({ method: 'GET', path: '/v2/health/live' }, signal)
     if (status === 200) return
-    const message = `The Triton server ${this.name} says that it does not live (status ${status}).`
-    throw new TokenmillError('unavailable', message)
+    throw endpointError('unavailable', this.name, `says that it does not live (status ${status}).`)
   }
 
   async isReady(model: string, signal: AbortSignal): Promise<boolean> {
@@ -80,23 +82,27 @@ export class HttpTransport implements TritonTransport {
           bytes += chunk.length
           const { maxAnswerBytes } = this.#settings.limits
           if (bytes > maxAnswerBytes) {
-            throw new TokenmillError('upstream_failed', `An answer exceeds the limit of ${maxAnswerBytes} bytes.`)
+            throw endpointError(
+              'upstream_failed',
+              this.name,
+              `sent an answer past the limit of ${maxAnswerBytes} bytes.`,
+            )
           }
         }
       },
     }
     const path = `/v2/models/${encodeURIComponent(name)}/${decoupled ? 'generate_stream' : 'generate'}`
     const body = JSON.stringify({ id: call.id, ...Object.fromEntries(call.inputs.map(toField)) })
-    const bounded = boundedBy(call.deadlineMs, signal)
+    const { controller, stop } = startDeadline(signal, call.deadlineMs, this.#clock)
     try {
-      await this.#http.stream({ method: 'POST', path, body }, relay, bounded.signal)
+      await this.#http.stream({ method: 'POST', path, body }, relay, controller.signal)
     } catch (error) {
       throw blameRightly(this.name, toTokenmillError(error))
     } finally {
-      bounded.stop()
+      stop()
     }
     if (reader.unfinished) {
-      throw new TokenmillError('upstream_failed', `The stream of ${this.name} ended within an event.`)
+      throw endpointError('upstream_failed', this.name, 'ended its stream within an event.')
     }
     if (!decoupled) sink.outputs(this.#read(Buffer.concat(pieces).toString()))
   }
@@ -109,12 +115,10 @@ export class HttpTransport implements TritonTransport {
   #read(text: string): OutputTensors {
     const fields: unknown = parse(text)
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
-      throw new TokenmillError(
-        'upstream_failed',
-        `The endpoint ${this.name} sent a malformed event: ${text.slice(0, 120)}`,
-      )
+      throw endpointError('upstream_failed', this.name, `sent a malformed event: ${text.slice(0, 120)}`)
     }
-    if ('error' in fields) throw streamError(this.name, text)
+    const failure = 'error' in fields ? readEventFailure(fields) : undefined
+    if (failure !== undefined) throw streamError(this.name, failure)
     return new Map(
       Object.entries(fields).map(([name, value]) => [
         name,
@@ -127,11 +131,11 @@ export class HttpTransport implements TritonTransport {
     const call = { method, path, ...(method === 'POST' ? { body: '{}' } : {}) }
     const { status, body } = await this.#http.fetch(call, signal)
     const text = body.toString()
-    if (status !== 200) throw upstreamError(this.name, status, text, undefined)
+    if (status !== 200) throw upstreamError(this.name, { status, body: text })
     // Load and unload answer with nothing.
     if (text === '') return {}
     const value = parse(text)
-    if (value === undefined) throw new TokenmillError('upstream_failed', `${this.name} answered ${path} without JSON.`)
+    if (value === undefined) throw endpointError('upstream_failed', this.name, `answered ${path} without JSON.`)
     return value
   }
 }
@@ -145,17 +149,7 @@ function toField({ name, type, values }: InputTensor): [string, unknown] {
 /** Triton's HTTP says 400 for whatever a model says before its first response: its own failures too. */
 function blameRightly(endpoint: string, error: TokenmillError): TokenmillError {
   if (error.code !== 'invalid_request' || error.details.upstreamStatus !== 400) return error
-  return upstreamError(endpoint, 500, JSON.stringify({ error: error.message }), undefined)
-}
-
-function boundedBy(deadlineMs: number | undefined, signal: AbortSignal) {
-  if (deadlineMs === undefined) return { signal, stop: () => undefined }
-  const late = new AbortController()
-  const timer = setTimeout(() => {
-    const message = `The generation did not end within its deadline of ${deadlineMs} ms.`
-    late.abort(new TokenmillError('deadline_exceeded', message))
-  }, deadlineMs)
-  return { signal: AbortSignal.any([signal, late.signal]), stop: () => clearTimeout(timer) }
+  return upstreamError(endpoint, { status: 500, body: JSON.stringify({ error: error.message }) })
 }
 
 function parse(text: string): unknown {

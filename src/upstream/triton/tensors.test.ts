@@ -38,7 +38,7 @@ describe('raw tensors', () => {
         }
       }),
     )
-    expect(() => read('BYTES', Buffer.from([9, 0, 0, 0, 65]))).toThrow(/'out' of grpc:\/\/up is cut short/)
+    expect(() => read('BYTES', Buffer.from([9, 0, 0, 0, 65]))).toThrow(/grpc:\/\/up sent the output 'out' cut short/)
   })
 
   it('may come as contents instead of raw bytes', () => {

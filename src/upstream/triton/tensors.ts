@@ -1,4 +1,4 @@
-import { TokenmillError } from '../../core/index.ts'
+import { endpointError } from '../../protocol/index.ts'
 import type { InferResponseMessage } from './contract.ts'
 
 export type TensorType = 'BYTES' | 'BOOL' | 'INT32' | 'UINT64' | 'FP32'
@@ -67,7 +67,7 @@ function readStrings(endpoint: string, name: string, bytes: Buffer): string[] {
     const start = at + 4
     const length = start <= bytes.length ? bytes.readUInt32LE(at) : Number.POSITIVE_INFINITY
     if (start + length > bytes.length) {
-      throw new TokenmillError('upstream_failed', `The output '${name}' of ${endpoint} is cut short.`)
+      throw endpointError('upstream_failed', endpoint, `sent the output '${name}' cut short.`)
     }
     values.push(bytes.toString('utf8', start, start + length))
     at = start + length

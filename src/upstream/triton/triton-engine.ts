@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import {
   Channel,
+  type Clock,
   linkedController,
   systemClock,
   throwIfAborted,
@@ -19,6 +20,7 @@ import type {
 } from '../../inference/index.ts'
 import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
 import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
+import { endpointError } from '../../protocol/index.ts'
 import type { EndpointSettings } from '../endpoint.ts'
 import { readChatSource } from './chat-source.ts'
 import type { TritonAsk } from './dialect.ts'
@@ -42,6 +44,7 @@ const defaultMaxTokens = 1024
 export class TritonEngine implements Engine {
   readonly endpoint: string
   readonly #settings: TritonSettings
+  readonly #clock: Clock
   readonly #transport: TritonTransport
   readonly #probe: TritonProbe
   readonly #watch: EndpointWatch
@@ -54,12 +57,13 @@ export class TritonEngine implements Engine {
   constructor(settings: TritonSettings, host: EndpointHost = {}) {
     const clock = host.clock ?? systemClock
     this.#settings = settings
+    this.#clock = clock
     if (settings.chatTemplate !== undefined) {
       this.#chatSource = readChatSource(settings.chatTemplate)
       this.#chatFormat = createChatFormat(this.#chatSource, clock)
     }
     const endpoint = { ...settings, engine: 'auto' as const }
-    this.#transport = settings.url.startsWith('grpc') ? openGrpc(endpoint) : new HttpTransport(endpoint)
+    this.#transport = settings.url.startsWith('grpc') ? openGrpc(endpoint, clock) : new HttpTransport(endpoint, clock)
     this.endpoint = this.#transport.name
     this.#probe = new TritonProbe(this.#transport, settings, clock)
     this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
@@ -167,20 +171,23 @@ export class TritonEngine implements Engine {
     this.#watch.stop()
     const { repository, model, limits } = this.#settings
     if (repository === 'own' && model !== undefined && this.#probe.loadedHere) {
-      await this.#transport.unload(model, AbortSignal.timeout(limits.probeTimeoutMs)).catch(() => undefined)
+      const late = new AbortController()
+      const cancel = this.#clock.schedule(limits.probeTimeoutMs, () => late.abort())
+      await this.#transport.unload(model, late.signal).catch(() => undefined)
+      cancel()
     }
     await this.#probe.close()
     await this.#transport.close()
   }
 
   #served(name: string): ServedModel {
-    if (this.#closed) throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} was closed.`)
+    if (this.#closed) throw endpointError('unavailable', this.endpoint, 'was closed.')
     const { served } = this.#probe
     const found = served.get(name)
     if (found !== undefined) return found
     if (served.size === 0) {
       const why = this.#watch.lastError?.message ?? 'it has not answered yet'
-      throw new TokenmillError('unavailable', `The endpoint ${this.endpoint} cannot serve: ${why}`)
+      throw endpointError('unavailable', this.endpoint, `cannot serve: ${why}`)
     }
     const available = [...served.keys()]
     const message = `The endpoint ${this.endpoint} does not serve '${name}'. Served: ${available.join(', ')}.`
@@ -211,10 +218,10 @@ export class TritonEngine implements Engine {
   }
 }
 
-function openGrpc(endpoint: EndpointSettings): TritonTransport {
+function openGrpc(endpoint: EndpointSettings, clock: Clock): TritonTransport {
   const { protocol, host } = new URL(endpoint.url)
   return new DeferredTransport(`${protocol}//${host}`, async () => {
     const { GrpcTransport } = await import('./grpc-transport.ts')
-    return new GrpcTransport(endpoint)
+    return new GrpcTransport(endpoint, clock)
   })
 }

@@ -98,7 +98,7 @@ export class TritonProbe implements EndpointProbe {
         : candidates.length === 0
           ? `The Triton model '${wanted}' at ${this.name} is not ready.`
           : `The Triton model '${wanted}' at ${this.name} has not the inputs of any known way to generate text.`
-    throw new TokenmillError('unavailable', message)
+    throw new TokenmillError('unavailable', message, { endpoint: this.name })
   }
 
   /**
