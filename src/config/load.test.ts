@@ -80,7 +80,7 @@ apiKeys:
     at('7:9 models[0].endpoints[0].url:', /address/)
     at('8:9 models[0].endpoints[0].weigth:', /no setting/)
     at('10:9 models[0].endpoints[2].url:', /no user or password/)
-    at('11:9 models[0].endpoints[3].url:', /never sent/)
+    at('11:9 models[0].endpoints[3].url:', /no secret in its query/)
     at('12:9 models[0].endpoints[3].apiKey:', /missing\.key cannot be read/)
     at('13:17 models[0].fallbacks[0]:', /no model of this file/)
     at('13:20 models[0].fallbacks[1]:', /the model itself/)
@@ -237,5 +237,24 @@ models:
     expect(problems(endpoint('url: "grpc://a:8001", repository: load'))).toEqual([
       '5:9 models[0].endpoints[0].model: is missing: the model that Triton is to load',
     ])
+  })
+})
+
+describe('an endpoint of a provider', () => {
+  const endpoint = (fields: string) => `models:\n  - name: x\n    endpoints:\n      - {${fields}}\n`
+
+  it('may have a base URL with a path and a query of its own, and needs no url where its provider has one', () => {
+    for (const fields of [
+      'url: "https://r.example.com/openai/deployments/gpt-4o?api-version=2024-10-21", provider: azure',
+      'url: "https://generativelanguage.googleapis.com/v1beta/openai"',
+      'provider: gemini',
+    ]) {
+      expect(() => parse(endpoint(fields)), fields).not.toThrow()
+    }
+  })
+
+  it('must name its address where that is its own, and speaks nothing but its own API', () => {
+    expect(problems(endpoint('provider: azure')).join()).toMatch(/url: is missing/)
+    expect(problems(endpoint('provider: gemini, engine: vllm')).join()).toMatch(/only for `engine: openai`/)
   })
 })

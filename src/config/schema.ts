@@ -5,7 +5,7 @@ import { protocolOptions } from '../protocol/options.ts'
 import { fleetOptions, placementNames, schedulerOptions } from '../scheduler/options.ts'
 import { serverOptions } from '../server/options.ts'
 import { telemetryOptions } from '../telemetry/options.ts'
-import { upstreamOptions } from '../upstream/options.ts'
+import { providerNames, providerUrls, upstreamOptions } from '../upstream/options.ts'
 
 /** One field of a section made of options: checked by the option's own schema, described by its help. */
 function fieldsOf<const Table extends OptionTable, const Name extends keyof Table & string>(
@@ -62,6 +62,8 @@ export const engineKinds = [
   'embedded',
 ] as const
 
+const secretNames = /^(?:key|code|sig(?:nature)?|.*(?:api[-_]?key|token|secret|password).*)$/i
+
 const endpoint = z
   .strictObject({
     url: z
@@ -70,11 +72,20 @@ const endpoint = z
         error: 'must have no user or password, which are never sent; put a secret into apiKey or headers',
         abort: true,
       })
-      .refine((url) => URL.parse(url)?.search === '' && URL.parse(url)?.hash === '', {
-        error: 'must end with its path: what follows ? or # is never sent',
+      .refine((url) => URL.parse(url)?.hash === '', { error: 'must end before a #, which is never sent' })
+      .refine((url) => ![...(URL.parse(url)?.searchParams.keys() ?? [])].some((name) => secretNames.test(name)), {
+        error: 'must hold no secret in its query, since logs and metrics show addresses; put it into apiKey or headers',
       })
       .optional()
-      .describe('Address of the engine. A trailing /v1 is understood. grpc:// and grpcs:// are Triton.'),
+      .describe(
+        "Address of the engine, or the base URL of a provider's documentation, with its path and query. grpc:// and grpcs:// are Triton.",
+      ),
+    provider: z
+      .enum(providerNames)
+      .optional()
+      .describe(
+        "A provider whose form differs from OpenAI's. Sets `engine: openai`, and where it has one address, `url`.",
+      ),
     engine: z.enum(engineKinds).default('auto').describe('What runs there. `auto` asks it; grpc:// is `triton`.'),
     model: z
       .string()
@@ -128,7 +139,12 @@ const endpoint = z
           message: 'has no meaning for an embedded engine; leave it out',
         })
       }
-    } else if (value.url === undefined) {
+    } else if (value.provider !== undefined && value.engine !== 'auto' && value.engine !== 'openai') {
+      context.addIssue({ code: 'custom', path: ['provider'], message: 'has a meaning only for `engine: openai`' })
+    } else if (
+      value.url === undefined &&
+      (value.provider === undefined || providerUrls[value.provider] === undefined)
+    ) {
       context.addIssue({ code: 'custom', path: ['url'], message: 'is missing: the address of the engine' })
     }
   })

@@ -1,3 +1,5 @@
+export { carriesOver } from './bytes/carried-fields.ts'
+export { MemberChanger } from './bytes/change-members.ts'
 export type { RequestScan } from './bytes/request-scan.ts'
 export { endpointError, readRetryAfterMs, streamError, upstreamError } from './bytes/upstream-error.ts'
 export { emptyStream, readAnswerFailure, readEventFailure, type UpstreamFailure } from './bytes/upstream-failure.ts'

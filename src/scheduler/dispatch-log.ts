@@ -36,6 +36,12 @@ export class DispatchLog {
     this.tried.set(replica, error)
   }
 
+  /** It refused our credentials: it would again. */
+  isHopeless(replica: Replica): boolean {
+    const status = this.tried.get(replica)?.details.upstreamStatus
+    return status === 401 || status === 403
+  }
+
   refused(error: TokenmillError): void {
     this.#refusal ??= error
   }

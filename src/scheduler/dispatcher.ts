@@ -139,7 +139,8 @@ export class Dispatcher {
     for (;;) {
       throwIfAborted(task.signal)
       this.#throwIfLate(task, route.pool)
-      const { able, capable } = candidatesOf(route, task.item, task.excluded)
+      const { able: placeable, capable } = candidatesOf(route, task.item, task.excluded)
+      const able = placeable.filter((replica) => !log.isHopeless(replica))
       if (log.last === undefined && able.length > 0) return able
       const untried = able.filter((replica) => !log.tried.has(replica))
       const others = untried.length > 0 ? untried : able.filter((replica) => replica !== log.last)

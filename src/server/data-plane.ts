@@ -11,7 +11,7 @@ import type { OpenExchanges } from './open-exchanges.ts'
 import { runRequest, type RunServices } from './request-run.ts'
 
 export interface DataPlaneParts {
-  readonly limits: ExchangeLimits & { readonly exposeUpstreamErrors: boolean }
+  readonly limits: ExchangeLimits & { readonly exposeUpstreamErrors?: boolean }
   readonly guard: Guard
   readonly keys: ApiKeys
   readonly clock: Clock
@@ -87,10 +87,11 @@ export class DataPlane {
     const onFailure = (error: TokenmillError, requestId: string): void =>
       logger.error({ err: error.cause ?? error, requestId }, error.message)
     const draining = (): boolean => closed() !== undefined
-    const onHidden = limits.exposeUpstreamErrors
-      ? undefined
-      : (error: TokenmillError, requestId: string): void =>
-          logger.debug({ requestId, errorCode: error.code, ...error.details }, error.message)
+    const onHidden =
+      limits.exposeUpstreamErrors === true
+        ? undefined
+        : (error: TokenmillError, requestId: string): void =>
+            logger.debug({ requestId, errorCode: error.code, ...error.details }, error.message)
     const context = { id, account, protocol, clock, limits, draining, onFailure, onHidden }
     const exchange = new Exchange(request, response, context)
     exchanges.add(exchange)

@@ -13,7 +13,7 @@ import {
   type EndpointSettings,
   type TritonSettings,
 } from '../upstream/index.ts'
-import { upstreamOptions } from '../upstream/options.ts'
+import { providerUrls, upstreamOptions } from '../upstream/options.ts'
 
 /** A model as a configuration describes it: its names, its replicas, its limits. Nothing of it exists yet. */
 export interface ModelSpec {
@@ -58,12 +58,12 @@ function replicaSpec(
   host: EndpointHost,
 ): ReplicaSpec {
   const { settings, create } = engineOf(config, model, endpoint, host)
-  const { weight, labels, url } = endpoint
+  const { weight, labels } = endpoint
   return {
     // Equal settings are the same engine. A hash, since secrets are in it.
     key: createHash('sha256').update(JSON.stringify(settings)).digest('hex'),
     // Several embedded engines of one model share their name: the place in the file tells them apart.
-    id: (engine) => (url === undefined ? `${engine.endpoint}#${at}` : engine.endpoint),
+    id: (engine) => (kindOf(endpoint) === 'embedded' ? `${engine.endpoint}#${at}` : engine.endpoint),
     weight,
     labels,
     create,
@@ -128,7 +128,8 @@ function endpointSettings(
   const { tls } = endpoint
   const { connectMs, idleMs } = model.timeouts
   return {
-    url: endpoint.url ?? '',
+    url: endpoint.url ?? (endpoint.provider === undefined ? undefined : providerUrls[endpoint.provider]) ?? '',
+    provider: endpoint.provider,
     engine,
     model: endpoint.model,
     apiKey: read(endpoint.apiKey),
@@ -149,7 +150,8 @@ function endpointSettings(
 }
 
 /** The engine that an endpoint names, or that its address gives away. */
-function kindOf({ engine, url }: EndpointConfig): EndpointConfig['engine'] {
+function kindOf({ engine, url, provider }: EndpointConfig): EndpointConfig['engine'] {
+  if (provider !== undefined) return 'openai'
   return engine === 'auto' && url?.startsWith('grpc') === true ? 'triton' : engine
 }
 

@@ -1,4 +1,4 @@
-import type { RelayFlow } from '../inference/index.ts'
+import type { RelayFlow, RelaySink } from '../inference/index.ts'
 import type { Attempt } from '../scheduler/index.ts'
 import type { Exchange } from './exchange.ts'
 import { sendRelayed, type Relay, type RelayEnd } from './relay.ts'
@@ -65,7 +65,7 @@ export class RelayedStream {
       exchange.writeBytes(out)
       if (exchange.congested && flow !== undefined) holdBack(exchange, flow)
     }
-    await sendRelayed(this.#relay, attempt, {
+    const sink: RelaySink = {
       begin: (_head, given) => {
         flow = given
       },
@@ -78,6 +78,10 @@ export class RelayedStream {
           throw error
         }
       },
+    }
+    await sendRelayed(this.#relay, attempt, sink).catch((error: unknown) => {
+      // A stream that dies after its finish reason is whole.
+      if (!tap.complete || attempt.signal.aborted) throw error
     })
     tap.end()
     const last = tap.takeWritten()

@@ -1,5 +1,12 @@
 import { createId, toTokenmillError, type Clock, type TokenmillError } from '../core/index.ts'
-import type { EngineCall, GenerationCall, Operation, Protocol, ProtocolLimits } from '../protocol/index.ts'
+import {
+  carriesOver,
+  type EngineCall,
+  type GenerationCall,
+  type Operation,
+  type Protocol,
+  type ProtocolLimits,
+} from '../protocol/index.ts'
 import { modelOf, type Attempt, type Dispatcher, type Replica } from '../scheduler/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
 import { readRequest, type AskedRequest } from './asked-request.ts'
@@ -178,11 +185,21 @@ class RequestRun {
     return this.#written?.continueAfter(error) ?? false
   }
 
+  /** The request that was sent on as bytes; undefined where what the engine took is not what the parser reads. */
+  #parsedToContinue(): ReturnType<AskedRequest['parsed']> | undefined {
+    if (this.#relay === undefined || !carriesOver(this.#relay.scan.bytes)) return undefined
+    try {
+      return this.#asked.parsed()
+    } catch {
+      return undefined
+    }
+  }
+
   /** What the frames of a relayed stream told the client. The chunks of the rest keep the id and time of the first ones. */
   #writtenFromSent(): WrittenAnswer | undefined {
     const sent = this.#relayed?.sent
     const said = sent === undefined ? undefined : this.#relay?.codec.readSaid(sent)
-    const request = said === undefined ? undefined : this.#asked.parsed()
+    const request = said === undefined ? undefined : this.#parsedToContinue()
     if (said === undefined || request?.kind !== 'generation') return undefined
     const { id, created, text } = said
     const encoder = request.call.encoder({ id, created, model: this.#asked.model, promptTexts: undefined })

@@ -28,6 +28,11 @@ export class StreamDecoder {
     this.#n = n
   }
 
+  /** Every choice has ended, or the upstream said so: what ends here is whole. */
+  get complete(): boolean {
+    return this.done || this.#finished >= this.#n
+  }
+
   /** The events in one frame's data. Throws the upstream's error, or `upstream_failed` for what is no chunk. */
   read(data: string, event?: string): GenerationEvent[] {
     if (data === '[DONE]') {
@@ -51,7 +56,7 @@ export class StreamDecoder {
 
   /** Usage, once the stream has ended. Throws `upstream_failed` where it ended too early. */
   end(): GenerationEvent {
-    if (!this.done && this.#finished < this.#n) {
+    if (!this.complete) {
       throw endpointError('upstream_failed', this.#endpoint, 'ended its stream before the last event.')
     }
     if (this.#tokens === 0 && this.#finished === 0) throw streamError(this.#endpoint, emptyStream)
@@ -75,18 +80,16 @@ export class StreamDecoder {
 
   #readChoice(choice: ChunkChoice, events: GenerationEvent[]): void {
     const index = choice.index ?? 0
-    const delta = choice.delta ?? {}
+    const delta = choice.delta ?? choice.message ?? {}
     const logprobs = readLogprobs(choice.logprobs)
     const extra = logprobs.length === 0 ? {} : { logprobs }
-    const reasoning = delta.reasoning ?? delta.reasoning_content
-    if (reasoning !== undefined && reasoning !== null && reasoning !== '') {
-      events.push({ type: 'reasoning', index, text: reasoning, tokens: this.#count(logprobs) })
-    }
-    const text = delta.content ?? delta.refusal ?? choice.text
-    if (text !== undefined && text !== null && text !== '') {
-      events.push({ type: 'text', index, text, tokens: this.#count(logprobs), ...extra })
-    }
-    for (const call of delta.tool_calls ?? []) this.#readCall(index, call, events)
+    const { text, reasoning } = readTexts(choice, delta)
+    if (reasoning !== '') events.push({ type: 'reasoning', index, text: reasoning, tokens: this.#count(logprobs) })
+    if (text !== '') events.push({ type: 'text', index, text, tokens: this.#count(logprobs), ...extra })
+    // A call of the old kind: one, without an id.
+    const old = delta.function_call
+    const calls = delta.tool_calls ?? (old === undefined || old === null ? [] : [{ function: old }])
+    for (const call of calls) this.#readCall(index, call, events)
     const reason = finishReason(choice.finish_reason)
     if (reason === undefined) return
     this.#finished += 1
@@ -94,7 +97,8 @@ export class StreamDecoder {
     if (this.#uncounted !== undefined && this.#uncounted > 0) {
       events.push({ type: 'text', index, text: '', tokens: this.#count([]) })
     }
-    const stop = choice.stop_reason
+    // SGLang calls it so.
+    const stop = choice.stop_reason ?? choice.matched_stop
     events.push({
       type: 'finished',
       index,
@@ -136,22 +140,56 @@ interface Chunk {
 interface ChunkChoice {
   readonly index?: number
   readonly text?: string | null
-  readonly delta?: {
-    readonly content?: string | null
-    readonly refusal?: string | null
-    readonly reasoning?: string | null
-    readonly reasoning_content?: string | null
-    readonly tool_calls?: readonly ChunkToolCall[] | null
-  }
+  readonly delta?: Delta
+  /** A whole answer in place of a stream's pieces. */
+  readonly message?: Delta
   readonly finish_reason?: string | null
   readonly stop_reason?: string | number | null
+  readonly matched_stop?: string | number | null
   readonly logprobs?: unknown
+}
+
+interface Delta {
+  readonly content?: string | readonly ContentPart[] | null
+  readonly refusal?: string | null
+  readonly reasoning?: string | null
+  readonly reasoning_content?: string | null
+  readonly reasoning_details?: readonly ReasoningDetail[] | null
+  readonly tool_calls?: readonly ChunkToolCall[] | null
+  readonly function_call?: ChunkToolCall['function']
+}
+
+/** Mistral's parts: `{type: "text", text}` and `{type: "thinking", thinking: [{type: "text", text}]}`. */
+interface ContentPart {
+  readonly type?: string
+  readonly text?: string
+  readonly thinking?: string | readonly { readonly text?: string }[]
+}
+
+/** OpenRouter's pieces of thinking. */
+interface ReasoningDetail {
+  readonly text?: string | null
+  readonly summary?: string | null
 }
 
 interface ChunkToolCall {
   readonly index?: number
   readonly id?: string | null
   readonly function?: { readonly name?: string | null; readonly arguments?: string | null } | null
+}
+
+/** The answer's text and its thinking, in whichever form they came. */
+function readTexts(choice: ChunkChoice, delta: Delta): { readonly text: string; readonly reasoning: string } {
+  const parts = Array.isArray(delta.content) ? (delta.content as readonly ContentPart[]) : []
+  const content = typeof delta.content === 'string' ? delta.content : parts.map(({ text = '' }) => text).join('')
+  const thinking = parts.map(({ thinking = '' }) =>
+    typeof thinking === 'string' ? thinking : thinking.map(({ text = '' }) => text).join(''),
+  )
+  const details = (delta.reasoning_details ?? []).map(({ text, summary }) => text ?? summary ?? '')
+  return {
+    text: content || delta.refusal || choice.text || '',
+    reasoning: delta.reasoning || delta.reasoning_content || thinking.join('') || details.join(''),
+  }
 }
 
 /** The value; undefined where the text is no JSON. */

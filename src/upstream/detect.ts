@@ -1,7 +1,8 @@
 import type { EngineModel } from '../inference/index.ts'
 import type { Dialect } from './dialect.ts'
 import { dialects } from './dialects/index.ts'
-import type { EndpointHttp } from './http.ts'
+import { upstreamError } from '../protocol/index.ts'
+import type { EndpointHttp, HttpAnswer } from './http.ts'
 
 /** `owned_by` in the list of models tells the engine where it was not configured away. */
 const owners: Readonly<Record<string, Dialect['kind']>> = {
@@ -25,6 +26,7 @@ const marks: readonly { readonly kind: Dialect['kind']; readonly path: string; r
  */
 export async function detectDialect(http: EndpointHttp, signal: AbortSignal): Promise<Dialect> {
   const list = await http.fetch({ method: 'GET', path: '/v1/models' }, signal)
+  throwRefusal(http, list)
   for (const entry of readList(list.body)) {
     const kind = owners[String(entry['owned_by'])]
     if (kind !== undefined) return dialects[kind]
@@ -39,6 +41,7 @@ export async function detectDialect(http: EndpointHttp, signal: AbortSignal): Pr
 /** The models that the endpoint lists; empty where it has no such list. Rejects where it does not answer. */
 export async function listModels(http: EndpointHttp, signal: AbortSignal): Promise<EngineModel[]> {
   const answer = await http.fetch({ method: 'GET', path: '/v1/models' }, signal)
+  throwRefusal(http, answer)
   if (answer.status !== 200) return []
   return readList(answer.body).flatMap((entry) => {
     const name = entry['id']
@@ -54,6 +57,11 @@ export async function listModels(http: EndpointHttp, signal: AbortSignal): Promi
       },
     ]
   })
+}
+
+/** A key that is refused for the list is refused for everything, though health pages stay open. */
+function throwRefusal(http: EndpointHttp, { status, body }: HttpAnswer): void {
+  if (status === 401 || status === 403) throw upstreamError(http.name, { status, body: body.toString() })
 }
 
 function readList(body: Buffer): Record<string, unknown>[] {

@@ -9,6 +9,8 @@ export interface EngineLoad {
   readonly kvCacheUsage: number | undefined
   readonly prefixCache: { readonly queries: number; readonly hits: number } | undefined
   readonly preemptions: number | undefined
+  /** When its process started, in seconds since the Unix epoch; absent where the page does not say. */
+  readonly startedAt?: number | undefined
 }
 
 /**
@@ -25,6 +27,8 @@ export interface Dialect {
   readonly healthIntervalMs?: number
   /** Pages asked for load, in order, until one answers. */
   readonly metricsPaths: readonly string[]
+  /** A model that is not in its list of models is not served: true of engines, not of providers with partial lists. */
+  readonly listsAll?: true
   /** Reads a page; undefined where it is not what was expected. */
   readLoad(page: Buffer): EngineLoad | undefined
   /**

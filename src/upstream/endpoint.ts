@@ -1,5 +1,5 @@
 import type { OptionValues } from '../core/index.ts'
-import type { upstreamOptions } from './options.ts'
+import type { ProviderName, upstreamOptions } from './options.ts'
 
 /** The kinds of remote engine. `auto` asks the endpoint what it is. */
 export type EngineKind = 'auto' | 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llama-server' | 'tokenmill'
@@ -8,9 +8,11 @@ export type UpstreamLimits = OptionValues<typeof upstreamOptions>
 
 /** Everything needed to speak to one endpoint, resolved: secrets are values here, never names. */
 export interface EndpointSettings {
-  /** `http://10.0.0.7:8000`, with a path prefix where there is one. A trailing `/v1` is understood and dropped. */
+  /** As the provider's documentation gives it: see base-url.ts. */
   readonly url: string
   readonly engine: EngineKind
+  /** A provider whose form differs from OpenAI's; undefined for engines, and for providers like OpenAI. */
+  readonly provider?: ProviderName | undefined
   /** The model's name at the endpoint; undefined: the first one that it lists. */
   readonly model: string | undefined
   readonly apiKey: string | undefined
@@ -30,11 +32,4 @@ export interface EndpointTls {
   readonly serverName: string | undefined
   /** False: any certificate is accepted. For tests on one's own machine. */
   readonly verify: boolean
-}
-
-/** Origin and path prefix of an endpoint, without a trailing slash or `/v1`. */
-export function splitUrl(url: string): { readonly origin: string; readonly prefix: string } {
-  const parsed = new URL(url)
-  const prefix = parsed.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
-  return { origin: parsed.origin, prefix }
 }

@@ -110,6 +110,21 @@ describe('EndpointHttp', () => {
     expect((await failure(open(url).stream(post, gather(), never))).code).toBe('upstream_failed')
   })
 
+  it('asks below the base URL as it is documented, keeps its query, and sends the key as the provider wants it', async () => {
+    const seen: [string | undefined, unknown, unknown][] = []
+    const url = await serve((request, response) => {
+      seen.push([request.url, request.headers['api-key'], request.headers['authorization']])
+      response.end('{}')
+    })
+    const azure = { provider: 'azure', apiKey: 'k' } as const
+    await open(`${url}/openai/deployments/d?api-version=1`, azure).stream(post, gather(), never)
+    await open(`${url}/v1beta/openai`, { apiKey: 'k' }).stream(post, gather(), never)
+    expect(seen).toEqual([
+      ['/openai/deployments/d/chat/completions?api-version=1', 'k', undefined],
+      ['/v1beta/openai/chat/completions', undefined, 'Bearer k'],
+    ])
+  })
+
   it('asks for answers as they are, and fails one that comes compressed all the same', async () => {
     const url = await serve((request, response) => {
       expect(request.headers['accept-encoding']).toBe('identity')

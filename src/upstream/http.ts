@@ -2,12 +2,14 @@ import { Pool, type Dispatcher } from 'undici'
 import { abortError, systemClock, TokenmillError, type Clock } from '../core/index.ts'
 import type { RelaySink } from '../inference/index.ts'
 import { endpointError } from '../protocol/index.ts'
-import { splitUrl, type EndpointSettings } from './endpoint.ts'
+import { splitUrl, type BaseUrl } from './base-url.ts'
+import type { EndpointSettings } from './endpoint.ts'
+import { providers } from './providers.ts'
 import { HttpExchange, type ExchangeEndpoint } from './http-exchange.ts'
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST'
-  /** Below the endpoint's prefix: `/v1/models`. */
+  /** `/v1/models` of the API, or `/health` of the server. */
   readonly path: string
   readonly body?: Uint8Array | string
   readonly headers?: Readonly<Record<string, string>>
@@ -30,22 +32,28 @@ export interface HttpAnswer {
 export class EndpointHttp {
   readonly name: string
   readonly #pool: Pool
-  readonly #prefix: string
+  readonly #base: BaseUrl
   readonly #headers: Readonly<Record<string, string>>
   readonly #settings: EndpointSettings
   readonly #endpoint: ExchangeEndpoint
 
   constructor(settings: EndpointSettings, clock: Clock = systemClock) {
-    const { origin, prefix } = splitUrl(settings.url)
+    const base = splitUrl(settings.url)
+    const { origin } = base
     const { limits, tls } = settings
+    const keyHeader = settings.provider === undefined ? undefined : providers[settings.provider].keyHeader
     this.#settings = settings
-    this.#prefix = prefix
-    this.name = `${origin}${prefix}`
+    this.#base = base
+    this.name = `${origin}${base.root}`
     this.#endpoint = { name: this.name, clock, maxErrorBodyBytes: limits.maxErrorBodyBytes }
     this.#headers = {
       // Without it a server may choose any coding; answers are read as they come.
       'accept-encoding': 'identity',
-      ...(settings.apiKey === undefined ? {} : { authorization: `Bearer ${settings.apiKey}` }),
+      ...(settings.apiKey === undefined
+        ? {}
+        : keyHeader === undefined
+          ? { authorization: `Bearer ${settings.apiKey}` }
+          : { [keyHeader]: settings.apiKey }),
       ...lowerCaseNames(settings.headers),
     }
     this.#pool = new Pool(origin, {
@@ -123,10 +131,17 @@ export class EndpointHttp {
     await this.#pool.destroy(new TokenmillError('cancelled', `The endpoint ${this.name} was closed.`))
   }
 
+  /** `/v1/…` is a path of the API, wherever that stands here; all others are pages of the server. */
+  #path(path: string): string {
+    const { root, api, query } = this.#base
+    const whole = path.startsWith('/v1/') ? `${api}${path.slice('/v1'.length)}` : `${root}${path}`
+    return query === '' ? whole : `${whole}${whole.includes('?') ? '&' : '?'}${query}`
+  }
+
   #options(call: HttpCall): Dispatcher.DispatchOptions {
     return {
       method: call.method,
-      path: `${this.#prefix}${call.path}`,
+      path: this.#path(call.path),
       headers: {
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...call.headers,

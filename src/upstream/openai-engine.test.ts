@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { GenerationEvent, GenerationRequest, MessagePart } from '../inference/index.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { OpenAiEngine } from './openai-engine.ts'
-import { testSettings } from './testing.ts'
+import { defaultLimits, testSettings } from './testing.ts'
 
 const never = new AbortController().signal
 const cleanups: (() => unknown)[] = []
@@ -377,5 +377,92 @@ describe('OpenAiEngine', () => {
     await expect(engine.ready(AbortSignal.timeout(5000))).rejects.toThrow(/refuses connections/)
     expect(engine.status().state).toBe('unavailable')
     await expect(collect(engine.generate(chatRequest(), never))).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  it('is not up with a key that is refused, though its health page answers', async () => {
+    const refused: Answer = (_body, response) => response.writeHead(401).end('{"error":"Unauthorized"}')
+    await expect(start('vllm', { '/v1/models': refused }, { engine: 'vllm' })).rejects.toThrow(
+      /refused our credentials/,
+    )
+  })
+
+  it('is not up where it serves another model than it is configured for, and says which', async () => {
+    await expect(start('vllm', {}, { model: 'org/other' })).rejects.toThrow(
+      /does not serve 'org\/other'. Served: org\/m/,
+    )
+  })
+
+  it('asks for the models again after a 404 and after a changed start, and for a large page less often', async () => {
+    let startedAt = 1
+    let pages = 0
+    let served = 'org/m'
+    const list: Answer = (_body, response) => response.end(JSON.stringify({ data: [{ id: served, owned_by: 'vllm' }] }))
+    const page: Answer = (_body, response) => {
+      pages += 1
+      const lines = `process_start_time_seconds ${startedAt}\nvllm:num_requests_running 0\n`
+      response.end(lines + '# filler\n'.repeat(6_000))
+    }
+    const missing: Answer = (_body, response) =>
+      response.writeHead(404).end('{"error":{"message":"The model `x` does not exist.","code":404}}')
+    const answers = { '/v1/models': list, '/metrics?': page, '/v1/chat/completions': missing }
+    const limits = { ...defaultLimits, scrapeIntervalMs: 10, probeIntervalMs: 10, maxChecksPerSecond: 1_000 }
+    const { engine, asked } = await start('vllm', answers, { limits })
+    const lists = () => asked.filter((path) => path === '/v1/models').length
+    const until = async (condition: () => boolean) => {
+      while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    const atStart = lists()
+    await expect(collect(engine.generate(chatRequest(), never))).rejects.toMatchObject({ code: 'upstream_failed' })
+    await until(() => lists() > atStart)
+    const before = lists()
+    served = 'org/next'
+    startedAt = 2
+    await until(() => lists() > before && engine.models()[0]?.name === 'org/next')
+    const looks = asked.filter((path) => path === '/health').length
+    expect(pages).toBeLessThan(looks)
+  })
+
+  it('takes a stream that dies after its finish reason for whole', async () => {
+    const { engine } = await start('vllm', {
+      '/v1/chat/completions': (_body, response) => {
+        response.setHeader('content-type', 'text/event-stream')
+        response.write(`data: ${JSON.stringify(chunk({ content: 'a' }, 'stop'))}\n\n`, () => response.socket?.destroy())
+      },
+    })
+    const events = await collect(engine.generate(chatRequest(), never))
+    expect(events.map(({ type }) => type)).toEqual(['text', 'finished', 'usage'])
+  })
+
+  it("blames the address for a 404 of the chats' own path, and says of other paths that they are not offered", async () => {
+    const { engine } = await start('vllm', {})
+    await expect(collect(engine.generate(chatRequest(), never))).rejects.toMatchObject({ code: 'upstream_failed' })
+    const embedding = engine.embed({ id: 'r1', model: 'org/m', inputs: ['a'], dimensions: undefined }, never)
+    await expect(embedding).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.not.stringContaining('127.0.0.1') as string,
+    })
+  })
+
+  it('translates fields on the byte path too, and sends a key as the provider wants it, below its own base URL', async () => {
+    let got: Record<string, unknown> = {}
+    let path = ''
+    let key: unknown
+    const { engine } = await start(
+      'vllm',
+      {
+        '/v1/chat/completions': (body, response, request) => {
+          got = body
+          key = request.headers['authorization']
+          path = request.url ?? ''
+          response.end('{}')
+        },
+      },
+      { apiKey: 'k' },
+    )
+    const body = Buffer.from('{"model":"org/m","guided_regex":"a+","messages":[]}')
+    const sink = { begin: () => undefined, data: () => undefined }
+    await engine.relay({ id: 'r1', operation: 'chat', body }, sink, never)
+    expect(got).toEqual({ model: 'org/m', structured_outputs: { regex: 'a+' }, messages: [] })
+    expect({ path, key }).toEqual({ path: '/v1/chat/completions', key: 'Bearer k' })
   })
 })

@@ -1,4 +1,12 @@
-import { Channel, type Clock, systemClock, throwIfAborted, TokenmillError, toTokenmillError } from '../core/index.ts'
+import {
+  Channel,
+  type Clock,
+  systemClock,
+  throwIfAborted,
+  TokenmillError,
+  toTokenmillError,
+  linkedController,
+} from '../core/index.ts'
 import type {
   EmbeddingRequest,
   EmbeddingResult,
@@ -26,6 +34,9 @@ import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
 import { EndpointHttp } from './http.ts'
+import { providers } from './providers.ts'
+import { BodyAdapter } from './request-fields.ts'
+import { PacedSink, StreamPace } from './stream-pace.ts'
 import { readEmbeddings, readScores, readText, readTokens } from './read-answer.ts'
 
 /** Events held between the upstream and a slow reader before the upstream is paused. */
@@ -42,6 +53,9 @@ export class OpenAiEngine implements Engine {
   readonly #http: EndpointHttp
   readonly #probe: OpenAiProbe
   readonly #watch: EndpointWatch
+  /** Of the kind that was found last. */
+  #adapter: BodyAdapter | undefined
+  readonly #pace = new StreamPace()
   #closed = false
   #running = 0
 
@@ -52,7 +66,7 @@ export class OpenAiEngine implements Engine {
     this.#http = new EndpointHttp(settings, clock)
     this.endpoint = this.#http.name
     const dialect = settings.engine === 'auto' ? undefined : dialects[settings.engine]
-    this.#probe = new OpenAiProbe(this.#http, dialect, settings.limits, clock)
+    this.#probe = new OpenAiProbe(this.#http, { dialect, model: settings.model }, settings.limits, clock)
     this.#watch = new EndpointWatch(this.#probe, settings.limits, host)
     this.#watch.start()
   }
@@ -102,13 +116,36 @@ export class OpenAiEngine implements Engine {
     const path = this.#path(dialect, request.operation)
     const headers: Record<string, string> = { 'x-request-id': request.id }
     if (request.traceParent !== undefined) headers['traceparent'] = request.traceParent
-    const body = this.#withPriority(request, dialect)
+    const body = this.#withPriority(request, this.#adapted(request, dialect), dialect)
     this.#running += 1
+    const { controller, unlink } = linkedController(signal)
+    const paced = new PacedSink(sink, this.#pace, {
+      clock: this.#clock,
+      idleMs: this.#settings.limits.idleMs,
+      onFrozen: (limitMs) => {
+        const problem = `fell silent within its stream for ${Math.round(limitMs)} ms, 20 times the longest of its usual gaps.`
+        controller.abort(endpointError('upstream_timeout', this.endpoint, problem))
+      },
+    })
     try {
-      await this.#http.stream({ method: 'POST', path, body, headers }, sink, signal)
+      await this.#http.stream({ method: 'POST', path, body, headers }, paced, controller.signal)
+    } catch (error) {
+      throw this.#explain(toTokenmillError(error), request.operation)
     } finally {
+      paced.stop()
+      unlink()
       this.#running -= 1
     }
+  }
+
+  /** A 404 of the chats' own path is a wrong address; any other may be that of a model which is no longer there. */
+  #explain(error: TokenmillError, operation: RelayOperation): TokenmillError {
+    const { upstreamStatus } = error.details
+    if (upstreamStatus !== 404) return error
+    this.#probe.relist()
+    if (operation !== 'chat' || error.code !== 'unsupported') return error
+    const problem = 'has no chats at its address (status 404). Check its url in the configuration.'
+    return endpointError('upstream_failed', this.endpoint, problem, { upstreamStatus }, error)
   }
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
@@ -135,7 +172,8 @@ export class OpenAiEngine implements Engine {
     const relayed: RelayRequest = { id: request.id, operation, body: Buffer.from(JSON.stringify(body)) }
     void this.relay(relayed, sink, given.signal).then(
       () => channel.end(),
-      (error: unknown) => channel.end(toTokenmillError(error)),
+      // A stream that dies after its finish reason is whole.
+      (error: unknown) => channel.end(decoder.complete && !given.signal.aborted ? undefined : toTokenmillError(error)),
     )
     try {
       for await (const event of channel) {
@@ -237,11 +275,20 @@ export class OpenAiEngine implements Engine {
     throw new TokenmillError('model_not_found', message, { param: 'model', available })
   }
 
-  #withPriority(request: RelayRequest, dialect: Dialect): Uint8Array {
-    if (request.priority === undefined || request.priority === 0) return request.body
-    if (!this.#settings.priority || dialect.priorityOrder === undefined) return request.body
+  /** The body with fields that this engine has under other names; refuses those that it would drop. */
+  #adapted({ body, operation }: RelayRequest, dialect: Dialect): Buffer {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    const { provider } = this.#settings
+    if (this.#adapter?.kind !== dialect.kind) {
+      this.#adapter = new BodyAdapter(dialect.kind, provider === undefined ? [] : providers[provider].refuses)
+    }
+    return this.#adapter.adapt(bytes, operation)
+  }
+
+  #withPriority(request: RelayRequest, bytes: Buffer, dialect: Dialect): Uint8Array {
+    if (request.priority === undefined || request.priority === 0) return bytes
+    if (!this.#settings.priority || dialect.priorityOrder === undefined) return bytes
     const value = dialect.priorityOrder === 'lowerFirst' ? request.priority : -request.priority
-    const bytes = Buffer.from(request.body.buffer, request.body.byteOffset, request.body.byteLength)
     const opening = bytes.indexOf(0x7b) + 1
     return Buffer.concat([bytes.subarray(0, opening), Buffer.from(`"priority":${value},`), bytes.subarray(opening)])
   }

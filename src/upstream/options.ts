@@ -6,6 +6,19 @@ const milliseconds = z
   .pipe(z.number({ error: 'must be a duration, such as 500ms or 30s' }).min(1).max(86_400_000))
 const bytes = z.coerce.number().int().min(1024)
 
+/** Providers whose form differs from OpenAI's. What differs stands in providers.ts. */
+export const providerNames = ['azure', 'deepinfra', 'gemini', 'mistral', 'zhipu'] as const
+
+export type ProviderName = (typeof providerNames)[number]
+
+/** Base URLs of the providers that have one for everybody. */
+export const providerUrls: Readonly<Partial<Record<ProviderName, string>>> = {
+  deepinfra: 'https://api.deepinfra.com/v1/openai',
+  gemini: 'https://generativelanguage.googleapis.com/v1beta/openai',
+  mistral: 'https://api.mistral.ai/v1',
+  zhipu: 'https://open.bigmodel.cn/api/paas/v4',
+}
+
 /** Limits and periods of everything that speaks to a remote engine. */
 export const upstreamOptions = defineOptions({
   connectMs: {

@@ -32,8 +32,8 @@ export class SilenceWatch {
     this.#cancel = this.#clock.schedule(delayMs, () => {
       const limitMs = this.#limitMs()
       const restMs = limitMs - (this.#clock.now() - this.#heardMs)
-      if (restMs <= 0) this.#onSilence(limitMs)
-      else this.#schedule(restMs)
+      if (restMs > 0) this.#schedule(restMs)
+      else this.#onSilence(limitMs)
     })
   }
 }

@@ -318,6 +318,15 @@ describe('a replica that fails before the first token', () => {
     expect(shown.text).toContain('sk-upstream-secret')
   })
 
+  it('refuses our key: the only endpoint is asked once', async () => {
+    const bad = await upstream((response) => void response.writeHead(401).end('{"error":{"message":"bad key sk-1"}}'))
+    const { client } = await serve(model([bad.url]))
+    const error = await fail(client.chat.completions.create({ model: 'chat', messages }))
+    expect(error.status).toBe(503)
+    expect(error.message).not.toContain('sk-1')
+    expect(bad.requests).toHaveLength(1)
+  })
+
   it('breaks off a whole answer: never a success, and another one answers', async () => {
     const body = '{"id":"x","model":"org/real","choices":[{"index":0,"message":{"role":"assistant","content":"w0 '
     const cut = await upstream((response) => {

@@ -64,6 +64,17 @@ describe('AnswerTap', () => {
     )
   })
 
+  it('assembles a stream that came where an answer was asked for', () => {
+    const event = (delta: object, finish: string | null) =>
+      `data: ${JSON.stringify({ model: 'org/model', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`
+    const usage = 'data: {"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":2}}\n\ndata: [DONE]\n\n'
+    const { tap, out } = run(
+      event({ role: 'assistant', content: 'AL' }, null) + event({ content: 'PHA' }, 'stop') + usage,
+    )
+    expect(JSON.parse(out)).toMatchObject({ model: 'alias', choices: [{ message: { content: 'ALPHA' } }] })
+    expect(tap.usage).toMatchObject({ completionTokens: 2 })
+  })
+
   it('fails on HTML, on an error under status 200, and past its limit', () => {
     expect(() => run('<html><body>Bad gateway</body></html>')).toThrow(/other than a JSON object: <html>/)
     expect(() => run('{"error":"engine died"}')).toThrow(/engine died/)

@@ -1,4 +1,5 @@
 import type { RelayOperation, TokenUsage } from '../../inference/index.ts'
+import { assembleAnswer, isEventStream } from './assemble-answer.ts'
 import { ChoiceScanner } from './choice-scan.ts'
 import { isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { splice, type Edit } from './splice.ts'
@@ -53,18 +54,20 @@ export class AnswerTap {
   /** The whole answer for the client. Throws `upstream_failed` where it is no JSON object (HTML, or cut short). */
   end(): Buffer {
     const [only] = this.#pieces
-    const bytes =
+    const received =
       only !== undefined && this.#pieces.length === 1
         ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
         : Buffer.concat(this.#pieces)
     this.#pieces = []
+    const { endpoint, model: askedModel } = this.#options
+    const bytes = this.#generates && isEventStream(received) ? assembleAnswer(received, endpoint) : received
     const scan = new ObjectScanner(answerKeys, answerKeyBytes)
     if (!scan.scan(bytes) || !isBlank(bytes, scan.after)) {
       const value = parse(bytes)
       if (value === undefined) {
         const start = bytes.toString('utf8', 0, 80).trim() || '(nothing)'
         const problem = `answered with something other than a JSON object: ${start}`
-        throw endpointError('upstream_failed', this.#options.endpoint, problem)
+        throw endpointError('upstream_failed', endpoint, problem)
       }
       this.#throwFailure(value)
       // TEI answers to rerank with a bare array: whole, and nothing to rewrite.
@@ -82,7 +85,7 @@ export class AnswerTap {
       this.finishReasons = scanner.finishReasons
       if (scanner.failed || scanner.choices === 0) this.#throwFailure(parse(bytes))
     }
-    if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(this.#options.model) })
+    if (model >= 0) edits.push({ start: model, end: modelEnd, text: JSON.stringify(askedModel) })
     return splice(bytes, edits)
   }
 
@@ -109,7 +112,16 @@ export class AnswerTap {
 
 const maxErrorBytes = 64 * 1024
 
-const saidKeys = new Set(['content', 'text', 'reasoning', 'reasoning_content', 'name', 'arguments', 'refusal'])
+const saidKeys = new Set([
+  'content',
+  'text',
+  'thinking',
+  'reasoning',
+  'reasoning_content',
+  'name',
+  'arguments',
+  'refusal',
+])
 
 /** Arguments of a tool call stand five levels deep, and nothing that was said stands deeper. */
 const maxSaidDepth = 8

@@ -3,7 +3,17 @@ import type { Edit } from './splice.ts'
 import { failedFinishReasons } from './upstream-failure.ts'
 
 const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason'] as const
-const deltaKeys = ['content', 'reasoning', 'reasoning_content', 'tool_calls', 'refusal', 'role'] as const
+const deltaKeys = [
+  'content',
+  'reasoning',
+  'reasoning_content',
+  'tool_calls',
+  'refusal',
+  'role',
+  'reasoning_details',
+  'function_call',
+  'audio',
+] as const
 
 const choiceKeyBytes = toKeyBytes(choiceKeys)
 const deltaKeyBytes = toKeyBytes(deltaKeys)
@@ -16,7 +26,7 @@ const deltaKeyBytes = toKeyBytes(deltaKeys)
  * - the first delta of a choice gets its `role`, without which client libraries throw.
  */
 export class ChoiceScanner {
-  /** Some choice carried text, thinking or a piece of a tool call. */
+  /** Some choice carried text, thinking, a piece of a tool call or sound. */
   hasOutput = false
   /** Choices of the last scan that carried a finish reason. */
   finished = 0
@@ -72,6 +82,7 @@ export class ChoiceScanner {
     const message = this.#delta
     if (!message.scan(bytes, from, to)) return
     const [content = -1, reasoning = -1, reasoningContent = -1, toolCalls = -1, refusal = -1, role = -1] = message.start
+    const [, , , , , , details = -1, functionCall = -1, audio = -1] = message.start
     const [contentEnd = -1, reasoningEnd = -1, reasoningContentEnd = -1] = message.end
     if (hasText(bytes, content)) {
       this.textStart = content
@@ -82,7 +93,12 @@ export class ChoiceScanner {
       hasText(bytes, reasoning) ||
       hasText(bytes, reasoningContent) ||
       hasText(bytes, refusal) ||
-      hasElement(bytes, toolCalls)
+      hasElement(bytes, toolCalls) ||
+      // Content in parts, some of them thinking (Mistral); thinking in parts (OpenRouter); a call of the old kind.
+      hasElement(bytes, content) ||
+      hasElement(bytes, details) ||
+      isObject(bytes, functionCall) ||
+      isObject(bytes, audio)
     ) {
       this.hasOutput = true
     }
@@ -108,6 +124,10 @@ function isText(bytes: Buffer, at: number): boolean {
 /** A string of at least one character. */
 function hasText(bytes: Buffer, at: number): boolean {
   return at >= 0 && bytes[at] === 0x22 && bytes[at + 1] !== 0x22
+}
+
+function isObject(bytes: Buffer, at: number): boolean {
+  return at >= 0 && bytes[at] === 0x7b
 }
 
 /** An array of at least one element. */

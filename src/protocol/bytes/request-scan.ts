@@ -1,7 +1,7 @@
 import { TokenmillError } from '../../core/index.ts'
 import { allExtensions, extensionNames, type RequestExtension } from '../../inference/index.ts'
 import { forEachElement, isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
-import { splice, type Edit } from './splice.ts'
+import { memberAround, splice, type Edit, type Span } from './splice.ts'
 
 /** What routing needs of a request in OpenAI's form; everything else stays bytes. */
 export interface RequestScan {
@@ -19,7 +19,10 @@ export interface RequestScan {
   readonly maxTokens: number | undefined
   /** `prompt_cache_key`, else `user`: requests with equal keys profit from the same replica. */
   readonly affinityKey: string | undefined
-  /** Plain text is generated: no tools, no log-probabilities, one continuation. Then a broken stream can be continued. */
+  /**
+   * Plain text is generated: no tools, no log-probabilities, one continuation, and no stop text, for which engines hold text
+   * back in the middle of a token. Then a broken stream can be continued.
+   */
   readonly continuable: boolean
   /** Lower is sooner. Taken out of the body, since engines without priority scheduling refuse it. */
   readonly priority: number | undefined
@@ -27,11 +30,6 @@ export interface RequestScan {
   readonly extensions: readonly RequestExtension[]
   readonly modelSpan: Span | undefined
   readonly streamOptionsSpan: Span | undefined
-}
-
-interface Span {
-  readonly start: number
-  readonly end: number
 }
 
 const keys = [
@@ -53,6 +51,7 @@ const keys = [
   'prompt',
   extensionNames.minTokens,
   extensionNames.stopTokens,
+  'stop',
 ] as const
 type Key = (typeof keys)[number]
 const keyBytes = toKeyBytes(keys)
@@ -136,7 +135,8 @@ function scanBytes(bytes: Buffer): RequestScan {
     continuable:
       n === 1 &&
       prompts === 1 &&
-      (['tools', 'functions', 'logprobs', 'echo', 'response_format'] as const).every(empty) &&
+      (['tools', 'functions', 'logprobs', 'echo', 'stop'] as const).every(empty) &&
+      isPlainFormat(value('response_format')) &&
       (count('best_of') ?? 1) === 1,
     priority: undefined,
     extensions: [...allExtensions].filter((field) => !isNeutral(value(extensionNames[field]))),
@@ -148,6 +148,10 @@ function scanBytes(bytes: Buffer): RequestScan {
 /** What asks for nothing: clients send it by habit. */
 function isNeutral(value: unknown): boolean {
   return value === undefined || value === 0 || (Array.isArray(value) && value.length === 0)
+}
+
+function isPlainFormat(format: unknown): boolean {
+  return format === undefined || (format as { type?: unknown }).type === 'text'
 }
 
 /** A list of texts or of lists is several prompts; a text, or a list of token ids, is one. */
@@ -188,23 +192,6 @@ export function rewriteRequest(scan: RequestScan, model: string): Buffer {
 function member(key: string, value: unknown, bytes: Buffer, at: number): string {
   const text = `${JSON.stringify(key)}:${JSON.stringify(value)}`
   return isEmptyObject(bytes, at) ? text : `${text},`
-}
-
-/** The bytes of a member whose value is at `span`, with the comma that would be left over. */
-function memberAround(bytes: Buffer, value: Span): Span {
-  // The key's quotes are the last two before the colon, however the key is escaped.
-  const keyEnd = bytes.lastIndexOf(0x22, value.start - 1)
-  let start = bytes.lastIndexOf(0x22, keyEnd - 1)
-  let end = value.end
-  while (isSpace(bytes[end])) end += 1
-  if (bytes[end] === 0x2c) return { start, end: end + 1 }
-  while (isSpace(bytes[start - 1])) start -= 1
-  if (bytes[start - 1] === 0x2c) start -= 1
-  return { start, end }
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
 function isEmptyObject(bytes: Buffer, afterBrace: number): boolean {

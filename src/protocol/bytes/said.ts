@@ -39,13 +39,23 @@ export function readSaid(frames: Buffer): Said | undefined {
     const [choice] = choices
     if (choice === undefined) continue
     if (typeof choice.finish_reason === 'string') return undefined
-    if (isPresent(choice.delta?.['reasoning']) || isPresent(choice.delta?.['reasoning_content'])) return undefined
-    if (isPresent(choice.delta?.['tool_calls']) || isPresent(choice.delta?.['refusal'])) return undefined
-    const piece = choice.delta?.['content'] ?? choice.text
+    if (notText.some((field) => isPresent(choice.delta?.[field]))) return undefined
+    const piece = choice.delta?.['content'] || choice.text
     if (typeof piece === 'string') text += piece
+    else if (isPresent(piece)) return undefined
   }
   return text === '' ? undefined : { id, created, text }
 }
+
+const notText = [
+  'reasoning',
+  'reasoning_content',
+  'reasoning_details',
+  'tool_calls',
+  'function_call',
+  'refusal',
+  'audio',
+] as const
 
 function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0)

@@ -194,6 +194,21 @@ describe('StreamTap', () => {
     expect(() => run('{"error":{"message":"overloaded","code":503}}')).toThrow(/overloaded/)
   })
 
+  it.each([
+    ['content in parts', { content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }] }],
+    ['thinking in parts', { reasoning_details: [{ type: 'reasoning.text', text: 'hm' }] }],
+    ['a call of the old kind', { function_call: { name: 'f', arguments: '' } }],
+    ['sound', { audio: { data: 'AA==' } }],
+  ])('takes %s for output', (_name, piece) => {
+    expect(run(delta(piece) + delta({}, 'stop')).tap.outputFrames).toBe(1)
+  })
+
+  it('takes a text beside a delta for output, and nothing in empty forms', () => {
+    const beside = data({ ...head, choices: [{ index: 0, delta: {}, text: 'a' }] })
+    const empty = delta({ content: [], reasoning_details: [], function_call: null, audio: null })
+    expect(run(beside + empty + delta({}, 'stop')).tap.outputFrames).toBe(1)
+  })
+
   it('throws the error event of the upstream, after what came before it in the same chunk', () => {
     const tap = new StreamTap(options)
     const text =

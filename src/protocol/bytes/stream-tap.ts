@@ -1,5 +1,6 @@
 import type { TokenmillError } from '../../core/index.ts'
 import type { TokenUsage } from '../../inference/index.ts'
+import { sseDone } from '../sse-frames.ts'
 import { ChoiceScanner } from './choice-scan.ts'
 import { FrameMould } from './frame-mould.ts'
 import { ObjectScanner, toKeyBytes } from './json-scan.ts'
@@ -85,13 +86,23 @@ export class StreamTap {
   end(): void {
     const rest = this.#cutter.rest()
     // Some servers leave out the blank line after the last frame.
-    if (rest.length > 0) this.#onFrame(Buffer.concat([rest, Buffer.from('\n\n')]))
+    if (rest.length > 0) this.#onRest(Buffer.concat([rest, Buffer.from('\n\n')]))
     const { endpoint } = this.#options
     if (!this.complete) {
       const problem = 'ended its stream before the last event: neither a finish reason nor [DONE] came.'
       throw endpointError('upstream_failed', endpoint, problem)
     }
     if (this.outputFrames === 0 && this.#finished === 0) throw streamError(endpoint, emptyStream)
+    if (!this.done) this.#out.push(doneFrame)
+  }
+
+  /** A last frame without its blank line; where every choice has finished it may as well be cut. */
+  #onRest(frame: Buffer): void {
+    try {
+      this.#onFrame(frame)
+    } catch (error) {
+      if (!this.complete) throw error
+    }
   }
 
   readonly #onFrame = (frame: Buffer): void => {
@@ -190,6 +201,9 @@ export class StreamTap {
     return endpointError('upstream_failed', this.#options.endpoint, `sent a malformed event: ${start}`)
   }
 }
+
+/** Clients wait for it, also where the upstream leaves it out. */
+const doneFrame = Buffer.from(sseDone)
 
 /** Offset of the data of a frame that consists of exactly one `data:` line; −1 for any other frame. */
 function dataStart(frame: Buffer): number {

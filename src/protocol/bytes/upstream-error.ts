@@ -89,7 +89,11 @@ function failureError(
   const words = shorten(said.message ?? `it failed with the code '${said.code ?? ''}'`)
   if (clientFaults.has(code)) return new TokenmillError(code, withoutSecrets(words, endpoint), details)
   if (code === 'unsupported') {
-    const message = `The endpoint of this model does not offer this operation (status ${status}).`
+    // FastAPI's words for a path that it does not have say less than ours.
+    const why = /^(?:not found|method not allowed|not implemented)\.?$/i.test(words)
+      ? ''
+      : ` ${withoutSecrets(words, endpoint)}`
+    const message = `The endpoint of this model does not offer this operation (status ${status}).${why}`
     return new TokenmillError(code, message, details)
   }
   return endpointError(code, endpoint, `failed: ${words}`, details)

@@ -13,16 +13,23 @@ export function readUsage(value: unknown): TokenUsage | undefined {
   }
   const promptTokens = count(usage.prompt_tokens)
   const completionTokens = count(usage.completion_tokens)
-  if (promptTokens === undefined && completionTokens === undefined && count(usage.total_tokens) === undefined) {
-    return undefined
-  }
+  const totalTokens = count(usage.total_tokens)
+  if (promptTokens === undefined && completionTokens === undefined && totalTokens === undefined) return undefined
+  // SGLang puts it beside the counts, everybody else into the details.
+  const reasoningTokens = count(usage.completion_tokens_details?.reasoning_tokens) ?? count(usage.reasoning_tokens)
+  // Some providers leave thinking out of the completion, and the total shows it.
+  const missesReasoning =
+    promptTokens !== undefined &&
+    completionTokens !== undefined &&
+    reasoningTokens !== undefined &&
+    reasoningTokens > 0 &&
+    totalTokens === promptTokens + completionTokens + reasoningTokens
   return {
     // Embeddings and rerank of some engines give the total alone: it is all prompt.
-    promptTokens: promptTokens ?? Math.max(0, (count(usage.total_tokens) ?? 0) - (completionTokens ?? 0)),
+    promptTokens: promptTokens ?? Math.max(0, (totalTokens ?? 0) - (completionTokens ?? 0)),
     cachedTokens: count(usage.prompt_tokens_details?.cached_tokens),
-    completionTokens: completionTokens ?? 0,
-    // SGLang puts it beside the counts, everybody else into the details.
-    reasoningTokens: count(usage.completion_tokens_details?.reasoning_tokens) ?? count(usage.reasoning_tokens),
+    completionTokens: missesReasoning ? completionTokens + reasoningTokens : (completionTokens ?? 0),
+    reasoningTokens,
   }
 }
 

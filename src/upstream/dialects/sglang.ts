@@ -3,7 +3,7 @@ import type { Dialect } from '../dialect.ts'
 import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras, refuse } from './extras.ts'
 
-const loadMetrics = [
+const ownMetrics = [
   'num_running_reqs',
   'num_queue_reqs',
   'token_usage',
@@ -12,6 +12,7 @@ const loadMetrics = [
   'num_retracted_reqs_total',
   'num_retractions_total',
 ].flatMap((name) => [`sglang:${name}`, `sglang_${name}`])
+const loadMetrics = [...ownMetrics, 'process_start_time_seconds']
 
 /** SGLang. Its metrics' prefix is `sglang:`, in some releases `sglang_`: both are read. */
 export const sglang: Dialect = {
@@ -27,6 +28,7 @@ export const sglang: Dialect = {
   healthPath: '/health',
   // It generates a token for each health check unless told otherwise at its start.
   healthIntervalMs: 10_000,
+  listsAll: true,
   metricsPaths: [namedMetrics('/metrics', loadMetrics), '/metrics'],
   readLoad(page) {
     const running = sumOf(page, 'sglang:num_running_reqs', 'sglang_num_running_reqs')
@@ -34,6 +36,7 @@ export const sglang: Dialect = {
     const queries = sumOf(page, 'sglang:prompt_tokens_total', 'sglang_prompt_tokens_total')
     const hits = sumOf(page, 'sglang:cached_tokens_total', 'sglang_cached_tokens_total')
     return {
+      startedAt: sumOf(page, 'process_start_time_seconds'),
       running,
       waiting: sumOf(page, 'sglang:num_queue_reqs', 'sglang_num_queue_reqs'),
       kvCacheUsage: meanOf(page, 'sglang:token_usage', 'sglang_token_usage'),

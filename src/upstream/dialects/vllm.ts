@@ -4,6 +4,7 @@ import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras } from './extras.ts'
 
 const loadMetrics = [
+  'process_start_time_seconds',
   'vllm:num_requests_running',
   'vllm:num_requests_waiting',
   'vllm:kv_cache_usage_perc',
@@ -27,6 +28,7 @@ export const vllm: Dialect = {
     detokenize: '/detokenize',
   },
   healthPath: '/health',
+  listsAll: true,
   metricsPaths: [namedMetrics('/metrics', loadMetrics), '/metrics'],
   readLoad(page) {
     const running = sumOf(page, 'vllm:num_requests_running')
@@ -34,6 +36,7 @@ export const vllm: Dialect = {
     const queries = sumOf(page, 'vllm:prefix_cache_queries_total', 'vllm:gpu_prefix_cache_queries_total')
     const hits = sumOf(page, 'vllm:prefix_cache_hits_total', 'vllm:gpu_prefix_cache_hits_total')
     return {
+      startedAt: sumOf(page, 'process_start_time_seconds'),
       running,
       waiting: sumOf(page, 'vllm:num_requests_waiting'),
       kvCacheUsage: meanOf(page, 'vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc'),
