@@ -600,6 +600,50 @@ describe('a running fleet', () => {
     expect(server.records.every(({ outcome }) => outcome === 'completed')).toBe(true)
   })
 
+  it('keeps an ejected endpoint ejected when limits and weights change, and takes the new limits at once', async () => {
+    const broken = await upstream((response) => void response.writeHead(500).end())
+    let gate: Promise<void> = Promise.resolve()
+    const answer = counting(2)
+    const sound = await upstream((response, request) => void gate.then(() => answer(response, request)))
+    const file = (weight: number, limits: string) =>
+      `models: [{name: chat, placement: round-robin, endpoints: [{url: "${broken.url}", weight: ${weight}}, {url: "${sound.url}"}]}]\n` +
+      `limits: {probeTimeoutMs: 30s, failuresToOpen: 1, openMs: 10m, ${limits}}`
+    const { server, client } = await serve(file(1, 'maxQueue: 10'))
+    for (let requests = 0; requests < 4; requests += 1) await read(client)
+    const failures = broken.requests.length
+    expect(failures).toBe(1)
+    await server.reconfigure(parseConfig(file(2, 'maxQueue: 0, maxInFlight: 1'), 't.yaml', {}))
+    for (let requests = 0; requests < 4; requests += 1) await read(client)
+    expect(broken.requests).toHaveLength(failures)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    gate = promise
+    const first = read(client)
+    await until(() => sound.requests.length === 9)
+    expect((await fail(read(client))).code).toBe('queue_full')
+    resolve()
+    expect((await first).text).toBe(whole(2))
+  })
+
+  it('counts the choices of relayed answers, streamed or whole, as those of any other engine', async () => {
+    const up = await upstream(counting(2))
+    const { server, client } = await serve(model([up.url]))
+    await read(client)
+    await client.chat.completions.create({ model: 'chat', messages })
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).toMatch(/vllm:request_success_total\{model_name="chat",finished_reason="stop"\} 2/)
+  })
+
+  it('sends a relayed request with min_tokens only where the engine knows it', async () => {
+    const plain = await upstream(counting(2))
+    const { client } = await serve(
+      `models: [{name: chat, endpoints: [{url: "${plain.url}", engine: openai, model: org/real}]}]`,
+    )
+    const asked = { model: 'chat', messages, min_tokens: 4 }
+    const error = await fail(client.chat.completions.create(asked))
+    expect(error).toMatchObject({ status: 400, code: 'unsupported', param: 'min_tokens' })
+    expect(plain.requests).toEqual([])
+  })
+
   it('opens for the keys of its file, and for others after a change', async () => {
     const up = await upstream(counting(1))
     const [alice, bob] = [createKey(), createKey()]
