@@ -60,6 +60,8 @@ export interface ErrorDetails {
   readonly queuePosition?: number
   /** Address of the endpoint that failed. The message may name and quote it, so clients are told other words. */
   readonly endpoint?: string
+  /** The endpoint took the request and then dropped the connection: its process may have died of it. */
+  readonly connectionLost?: boolean
   /** Status that an upstream answered with. */
   readonly upstreamStatus?: number
   /** Names that exist, where the asked one does not. */

@@ -87,7 +87,7 @@ const rows: Readonly<Record<ErrorCode, Row>> = {
  * clients get our own words and the request's id, under which the log tells the rest at `debug`.
  */
 export function toPublicError(error: TokenmillError, requestId: string): TokenmillError {
-  const { endpoint, ...details } = error.details
+  const { endpoint, connectionLost: _lost, ...details } = error.details
   if (endpoint === undefined) return error
   const words = rows[error.code].publicWords ?? 'An endpoint of this model could not do what was asked.'
   return new TokenmillError(

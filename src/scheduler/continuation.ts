@@ -50,6 +50,15 @@ export class Continuation {
     }
   }
 
+  get text(): string {
+    return this.#text
+  }
+
+  /** The tokens of what was said, once they have been counted. */
+  recount(tokens: number): void {
+    this.#tokens = tokens
+  }
+
   /** Text and tokens that were said elsewhere. */
   said(text: string, tokens: number): void {
     this.note({ type: 'text', index: 0, text, tokens })

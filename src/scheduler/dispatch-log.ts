@@ -36,6 +36,11 @@ export class DispatchLog {
     this.tried.set(replica, error)
   }
 
+  /** Replicas that dropped the connection under this request: their processes may have died of it. */
+  get deaths(): number {
+    return [...this.tried.values()].filter(({ details }) => details.connectionLost === true).length
+  }
+
   /** It refused our credentials: it would again. */
   isHopeless(replica: Replica): boolean {
     const status = this.tried.get(replica)?.details.upstreamStatus

@@ -124,6 +124,8 @@ export class Dispatcher {
       if (attempts > 0 && !pool.retryBudget.withdraw()) return undefined
       const outcome = await this.#attempt(placeRequest(route, task.item, candidates), task)
       if ('value' in outcome) return outcome
+      // A request that kills engines is not sent to a third one.
+      if (task.log.deaths >= maxDeaths) throw outcome.error
     }
     return undefined
   }
@@ -252,6 +254,9 @@ interface AttemptLimits {
 }
 
 const none: ReadonlyMap<Replica, unknown> = new Map()
+
+/** Replicas that may drop the connection under one request, before its output. */
+const maxDeaths = 2
 
 /** Before the one replica that there is gets the same request again; half to one and a half times this. */
 const backoffMs = 100

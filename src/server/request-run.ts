@@ -175,7 +175,7 @@ class RequestRun {
       const naming = { model, idPrefix: operation.idPrefix, wallTimeMs: clock.wallTimeMs() }
       const encoder = call.encoder(await answerIdentity(call, requests, attempt, naming))
       this.#written = new WrittenAnswer(encoder, requests, this.#limits.maxContinuationBytes)
-    }
+    } else await this.#written.recount(attempt)
     this.#rest = await this.#written.run(attempt, { exchange: this.#exchange, metrics, stream })
   }
 

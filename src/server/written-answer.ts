@@ -15,6 +15,10 @@ export class WrittenAnswer {
   readonly #continuation: Continuation | undefined
   /** The request for what is left to say, once a replica has died. */
   #rest: GenerationRequest | undefined
+  /** Why there is a rest. */
+  #death: TokenmillError | undefined
+  /** What was said is counted by frames. */
+  #estimated = false
   /** Tokens that were said before the rest. */
   #saidTokens = 0
 
@@ -34,6 +38,7 @@ export class WrittenAnswer {
   /** What was said of it as bytes, before it came to be written from events. */
   said(text: string, tokens: number): void {
     this.#continuation?.said(text, tokens)
+    this.#estimated = true
     // The client has the first delta with its role; what the encoder writes for a first text is not for it.
     this.#encoder.event(0, { type: 'text', index: 0, text: '', tokens: 0 })
     this.#encoder.event(0, { type: 'prefilled', promptTokens: 0, cachedTokens: undefined })
@@ -47,10 +52,27 @@ export class WrittenAnswer {
     return await writeEvents(attempt, requests, { ...sink, encoder: this.#encoder, map })
   }
 
+  /**
+   * Counts what was said as bytes with the tokenizer of the replica that goes on: engines put several tokens into one frame, so
+   * frames say too little of the length, the room that is left and the prompt. Where it cannot count, frames have to do.
+   */
+  async recount({ engine, engineModel, signal }: Attempt): Promise<void> {
+    const continuation = this.#continuation
+    const death = this.#death
+    if (!this.#estimated || continuation === undefined || death === undefined) return
+    const input = { kind: 'text', text: continuation.text, addSpecialTokens: false } as const
+    const tokens = await engine.tokenize?.(engineModel, input, signal).catch(() => undefined)
+    if (tokens === undefined) return
+    this.#estimated = false
+    continuation.recount(tokens.length)
+    this.continueAfter(death)
+  }
+
   /** Prepares the request for the rest. False where this error, or this answer, cannot be mended so. */
   continueAfter(error: TokenmillError): boolean {
     const rest = this.#continuation?.rest(error)
     if (rest === undefined) return false
+    this.#death = error
     this.#rest = rest
     this.#saidTokens = this.#continuation?.tokens ?? 0
     return true

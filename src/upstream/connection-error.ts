@@ -15,7 +15,7 @@ export function connectionError(name: string, error: Error): TokenmillError {
     (code.includes('CERT') || code.includes('TLS') || code.includes('SSL')
       ? `failed TLS: ${error.message}`
       : `broke the connection: ${error.message}`)
-  return endpointError('upstream_failed', name, `${told} (${code}).`)
+  return endpointError('upstream_failed', name, `${told} (${code}).`, lost.has(code) ? { connectionLost: true } : {})
 }
 
 function errorCode(error: Error): string {
@@ -27,6 +27,9 @@ function errorCode(error: Error): string {
 }
 
 const timeouts = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'])
+
+/** After the request was taken: a refused connection, or one to no host, is none of these. */
+const lost = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refuses connections',

@@ -318,6 +318,14 @@ describe('a replica that fails before the first token', () => {
     expect(shown.text).toContain('sk-upstream-secret')
   })
 
+  it('dies of the request: a third one does not get it', async () => {
+    const deadly: UpstreamAnswer = (response) => void response.socket?.destroy()
+    const ups = [await upstream(deadly), await upstream(deadly), await upstream(deadly)]
+    const { client } = await serve(`${model(ups.map(({ url }) => url))}\nlimits: {maxAttempts: 5, probeTimeoutMs: 30s}`)
+    expect((await fail(client.chat.completions.create({ model: 'chat', messages }))).status).toBe(502)
+    expect(ups.reduce((sum, { requests }) => sum + requests.length, 0)).toBe(2)
+  })
+
   it('refuses our key: the only endpoint is asked once', async () => {
     const bad = await upstream((response) => void response.writeHead(401).end('{"error":{"message":"bad key sk-1"}}'))
     const { client } = await serve(model([bad.url]))
@@ -396,6 +404,19 @@ describe('a replica that dies after some tokens', () => {
       { outcome: 'failed', errorCode: 'upstream_failed', completionTokens: 3, tokensEstimated: true },
     ])
     expect(good.requests).toHaveLength(0)
+  })
+
+  it('counts by the tokenizer what came with several tokens in a frame: no room is lost, and no prompt grows', async () => {
+    const bad = await upstream((response) => {
+      response.write(chatFrame({ role: 'assistant', content: 'w0 w1 w2 ' }), () => response.socket?.destroy())
+    })
+    const good = await upstream(counting(10))
+    const { server } = await serve(model([bad.url, good.url]))
+    const body = JSON.stringify({ model: 'chat', messages, stream: true, max_tokens: 50 })
+    await (await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body })).text()
+    expect(good.requests[0]?.body).toMatchObject({ max_tokens: 47 })
+    await until(() => server.records.length > 0)
+    expect(server.records).toMatchObject([{ outcome: 'completed', completionTokens: 10 }])
   })
 
   it('ends with an error where nobody is left to go on', async () => {

@@ -44,6 +44,18 @@ export async function startUpstream(answer: UpstreamAnswer, tls?: UpstreamTls): 
         return
       }
       const body = JSON.parse(Buffer.concat(pieces).toString()) as Record<string, unknown>
+      if (incoming.url === '/tokenize') {
+        // A word is a token here.
+        response.end(
+          JSON.stringify({
+            tokens:
+              String(body['prompt'])
+                .match(/\S+/g)
+                ?.map((_, at) => at) ?? [],
+          }),
+        )
+        return
+      }
       const request: UpstreamRequest = { path: incoming.url ?? '', headers: incoming.headers, body }
       response.on('close', () => {
         if (!response.writableFinished) request.abandonedAtMs = performance.now()
