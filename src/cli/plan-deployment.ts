@@ -6,7 +6,7 @@ interface DeploymentValues {
   readonly model: string | undefined
   readonly gpu: string
   readonly engine: string
-  readonly precision: string
+  readonly precision: string | undefined
   readonly tp: number | undefined
   readonly pp: number
   readonly ep: number
@@ -30,7 +30,7 @@ export async function deploymentFromValues(
   }
   const model = resolveModel(values.model)
   const gpu = planner.overrideHardware(planner.resolveHardware(values.gpu), values.override)
-  const format = planner.resolveFormat(values.precision)
+  const format = planner.resolveFormat(values.precision ?? model.shape.publishedFormat ?? 'bf16')
   const engine = planner.resolveEngine(values.engine)
   const { pp, ep, dp } = values
   const build = (tp: number) => planner.deploy(model.shape, gpu, engine, format, { tp, pp, ep, dp })
@@ -48,4 +48,17 @@ export async function deploymentFromValues(
   }
   if (smallest === undefined) throw new TokenmillError('invalid_request', 'No tensor-parallel size fits; give --tp.')
   return { deployment: smallest, model }
+}
+
+/** What a person must know of a model's file before trusting figures: its own format, and what was not understood. */
+export function modelLines({ shape, source }: ResolvedModel): readonly string[] {
+  return [
+    ...(shape.publishedFormat === undefined
+      ? []
+      : [`${source} is published in ${shape.publishedFormat}, which is the default precision.`]),
+    ...shape.unread.map(
+      (field) =>
+        `Warning: '${field}' in ${source} seems to describe the model's shape and is not understood; figures may be wrong.`,
+    ),
+  ]
 }

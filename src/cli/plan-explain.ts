@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { plannerOptions } from '../planner/options.ts'
 import { defineCommand } from './command.ts'
-import { deploymentFromValues } from './plan-deployment.ts'
+import { deploymentFromValues, modelLines } from './plan-deployment.ts'
 import {
   engineOption,
   gpuOption,
@@ -18,7 +18,7 @@ const options = {
   model: modelOption,
   gpu: { ...gpuOption, default: 'h100_sxm' },
   engine: { ...engineOption, default: 'vllm' },
-  precision: { ...precisionOption, default: 'bf16' },
+  precision: precisionOption,
   ...lengthOptions,
   concurrency: { schema: z.coerce.number().gt(0), default: 1, value: '<n>', help: 'Requests in flight' },
   ...parallelOptions,
@@ -73,6 +73,7 @@ export const planExplain = defineCommand({
     io.stdout.write(
       `${[
         `${model.shape.name}: ${name}, ${values.concurrency} at once, ${values.isl} tokens in, ${values.osl} out`,
+        ...modelLines(model),
         '',
         ...explanation.facts.map((fact) => `${fact.name}: ${fact.value}`),
         '',

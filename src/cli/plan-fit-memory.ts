@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { MemoryFit } from '../planner/index.ts'
 import { defineCommand } from './command.ts'
-import { deploymentFromValues } from './plan-deployment.ts'
+import { deploymentFromValues, modelLines } from './plan-deployment.ts'
 import {
   engineOption,
   gpuOption,
@@ -16,7 +17,7 @@ const options = {
   model: modelOption,
   gpu: { ...gpuOption, default: 'h100_sxm' },
   engine: { ...engineOption, default: 'vllm' },
-  precision: { ...precisionOption, default: 'bf16' },
+  precision: precisionOption,
   context: {
     schema: z.coerce.number().int().min(1),
     default: 8192,
@@ -44,7 +45,9 @@ export const planFitMemory = defineCommand({
     const name = planner.describeDeployment(deployment.gpu, deployment.engine, deployment.precision.format, deployment)
     const tooLong = limit !== undefined && values.context > limit
     if (values.json) {
-      io.stdout.write(`${JSON.stringify({ configuration: name, contextLimit: limit, ...fit }, undefined, 2)}\n`)
+      io.stdout.write(
+        `${JSON.stringify({ configuration: name, contextLimit: limit, notUnderstood: model.shape.unread, ...fit }, undefined, 2)}\n`,
+      )
       return fit.fits && !tooLong ? 0 : 1
     }
     const gb = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
@@ -56,12 +59,17 @@ export const planFitMemory = defineCommand({
       `${[
         `${model.shape.name}: ${name}`,
         verdict,
+        ...modelLines(model),
         ...(tooLong ? [`The model's context is ${limit} tokens: ${values.context} leave it.`] : []),
         '',
         `memory of a GPU     ${gb(fit.perGpu.memory)}, of which engines use ${gb(fit.perGpu.usable)}`,
-        `weights on a GPU    ${gb(fit.perGpu.weights)} of ${gb(fit.weightBytes)}`,
+        `weights             ${(fit.weights / 1e9).toFixed(2)} billion, ${gb(fit.weightBytes)}; ${gb(fit.perGpu.weights)} on a GPU`,
         `workspace           ${gb(fit.perGpu.workspace)}`,
-        `room for KV cache   ${gb(fit.perGpu.cacheRoom)}, ${(fit.kvBytesPerTokenPerGpu / 1024).toFixed(1)} KiB a token (${fit.kvBytesPerElement === 1 ? 'FP8' : 'BF16'})`,
+        `room for KV cache   ${gb(fit.perGpu.cacheRoom)} on a GPU`,
+        ...cacheLines(
+          fit,
+          deployment.shape.mixers.some((group) => group.kind === 'mla' || group.kind === 'compressed'),
+        ),
         `longest sequence    ${fit.maxContextAlone} tokens alone${limit === undefined ? '' : `; the model's context is ${limit}`}`,
         '',
         textTable(
@@ -73,3 +81,25 @@ export const planFitMemory = defineCommand({
     return fit.fits && !tooLong ? 0 : 1
   },
 })
+
+/** What a token keeps, over all GPUs and on each, and what that leaves out. */
+function cacheLines(fit: MemoryFit, latent: boolean): readonly string[] {
+  const kib = (bytes: number) => `${(bytes / 1024).toFixed(bytes < 1024 ? 2 : 1)} KiB`
+  const format = fit.kvBytesPerElement === 1 ? 'FP8' : 'BF16'
+  const lines = [
+    `KV cache            ${kib(fit.kvBytesPerToken)} a token (${format}), ${kib(fit.kvBytesPerTokenPerGpu)} on a GPU`,
+  ]
+  for (const { tokens, bytesPerToken } of fit.windows) {
+    lines.push(`                    and ${kib(bytesPerToken)} a token in layers that keep their last ${tokens} tokens`)
+  }
+  if (fit.stateBytes > 0) {
+    lines.push(
+      `                    and ${(fit.stateBytes / 1e6).toFixed(1)} MB a sequence of state, whatever its length`,
+    )
+  }
+  if (fit.kvCopies > 1) {
+    const what = latent ? 'the latent cache is kept on each GPU' : `each KV head is kept on ${fit.kvCopies} GPUs`
+    lines.push(`                    replicated: ${what} of a tensor-parallel group`)
+  }
+  return lines
+}

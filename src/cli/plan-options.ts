@@ -28,7 +28,7 @@ export const gpuOption = {
 export const precisionOption = {
   schema: z.string().min(1),
   value: '<format>',
-  help: 'Weights: bf16, fp16, fp8, fp6, fp4, mxfp4, int8, int4, or a GGUF type',
+  help: "Weights: bf16, fp16, fp8, fp6, fp4, mxfp4, int8, int4, or a GGUF type; the file's own unless given, else bf16",
 } as const
 
 export const engineOption = {

@@ -31,7 +31,7 @@ const options = {
     ...precisionOption,
     repeatable: true,
     default: none,
-    help: `${precisionOption.help}; bf16, fp8 and fp4 as the GPU has units`,
+    help: "Weights; the file's own format unless given, else bf16, fp8 and fp4 as the GPU has units",
   },
   ...lengthOptions,
   ...objectiveOptions,
@@ -81,7 +81,9 @@ export const plan = defineCommand({
     const model = resolveModel(values.model)
     const gpuNames = values.gpu.length > 0 ? values.gpu : ['h100_sxm']
     const gpus = gpuNames.map((name) => planner.overrideHardware(planner.resolveHardware(name), values.override))
-    const formatNames = values.precision.length > 0 ? values.precision : ['bf16', 'fp8', 'fp4']
+    const { publishedFormat } = model.shape
+    const unlessAsked = publishedFormat === undefined ? ['bf16', 'fp8', 'fp4'] : [publishedFormat]
+    const formatNames = values.precision.length > 0 ? values.precision : unlessAsked
     const formats = formatNames.map((name) => planner.resolveFormat(name))
     const demand: Demand = {
       inputTokens: values.isl,
@@ -97,7 +99,7 @@ export const plan = defineCommand({
         gpus,
         ...(values.engine.length > 0 ? { engines: values.engine.map((name) => planner.resolveEngine(name)) } : {}),
         formats,
-        nativeFormatsOnly: values.precision.length === 0,
+        nativeFormatsOnly: values.precision.length === 0 && publishedFormat === undefined,
         maxGpusPerReplica: values.maxGpusPerReplica,
         disaggregated: values.disaggregated,
       },

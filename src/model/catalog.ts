@@ -4,9 +4,9 @@ import { TokenmillError } from '../core/index.ts'
 import entries from './catalog/shapes.json' with { type: 'json' }
 import { readGgufHeader } from './gguf-reader.ts'
 import { nearestNames } from './nearest-names.ts'
-import { shapeFromConfig } from './shape-from-config.ts'
-import { shapeFromGguf } from './shape-from-gguf.ts'
-import type { Fp4Scope, ModelShape } from './shape.ts'
+import { parseConfigText, shapeFromConfig } from './shape/from-config.ts'
+import { shapeFromGguf } from './shape/from-gguf.ts'
+import type { Fp4Scope, ModelShape } from './shape/model-shape.ts'
 
 /** A model of the catalog: its names, where its figures come from, and its `config.json`, shortened to the shape. */
 export interface CatalogEntry {
@@ -69,7 +69,7 @@ function fromFile(file: string): ResolvedModel {
   if (/\.gguf$/i.test(file)) return { shape: shapeFromGguf(name, readGgufHeader(file)), source: file, verified: true }
   let config: unknown
   try {
-    config = JSON.parse(readFileSync(file, 'utf8'))
+    config = parseConfigText(readFileSync(file, 'utf8'))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new TokenmillError(

@@ -19,20 +19,18 @@ export { ModelStore, type StoredModel } from './hub/model-store.ts'
 export { fitModel, precisionOf, type MemoryProfile } from './model-fit.ts'
 export { catalog, resolveModel, shapeOf, type CatalogEntry, type ResolvedModel } from './catalog.ts'
 export { nearestNames } from './nearest-names.ts'
-export { shapeFromConfig } from './shape-from-config.ts'
-export {
-  cacheElementsPerToken,
-  countWeights,
-  stateElements,
-  type DenseGroup,
-  type FfnGroup,
-  type Fp4Scope,
-  type GqaGroup,
-  type LinearGroup,
-  type MambaGroup,
-  type MixerGroup,
-  type MlaGroup,
-  type ModelShape,
-  type MoeGroup,
-  type WeightCounts,
-} from './shape.ts'
+export { shapeFromConfig } from './shape/from-config.ts'
+export { cachedLayers, cacheElementsPerToken, countWeights, stateElements, type WeightCounts } from './shape/weights.ts'
+export type {
+  CompressedGroup,
+  DenseGroup,
+  FfnGroup,
+  Fp4Scope,
+  GqaGroup,
+  LinearGroup,
+  MambaGroup,
+  MixerGroup,
+  MlaGroup,
+  ModelShape,
+  MoeGroup,
+} from './shape/model-shape.ts'

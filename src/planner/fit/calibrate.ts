@@ -100,6 +100,9 @@ function domainOf(measurements: readonly Measurement[]): Calibration['domain'] {
     pipelined: [
       ...new Set(measurements.filter(({ facts }) => facts.deployment.pp > 1).map(({ engine }) => engine)),
     ].sort(),
+    mixers: [
+      ...new Set(measurements.flatMap(({ facts }) => facts.deployment.shape.mixers.map(({ kind }) => kind))),
+    ].sort(),
     maxConcurrency: serving.reduce((most, { load }) => Math.max(most, load.concurrency), 0),
     maxTokens: measurements.reduce((most, { load }) => Math.max(most, load.inputTokens + load.outputTokens), 0),
     minActiveParameters: Math.min(...active),

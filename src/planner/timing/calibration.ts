@@ -1,3 +1,4 @@
+import type { MixerGroup } from '../../model/index.ts'
 import stored from './calibration.json' with { type: 'json' }
 import { coefficientsOf, type Deviations } from './coefficient-levels.ts'
 import type { Coefficients } from './coefficients.ts'
@@ -35,6 +36,8 @@ export interface Calibration {
     readonly formats: readonly string[]
     /** Engines measured with pipeline stages. */
     readonly pipelined: readonly string[]
+    /** Kinds of token mixing. */
+    readonly mixers: readonly string[]
     readonly maxConcurrency: number
     readonly maxTokens: number
     readonly minActiveParameters: number
@@ -82,6 +85,17 @@ const measuredAs: Readonly<Record<string, string>> = {
   mxfp4: 'fp4',
 }
 
+/** Kinds of token mixing, as reasons name them. */
+const mixerNames: Readonly<Record<MixerGroup['kind'], string>> = {
+  gqa: 'attention',
+  mla: 'latent attention',
+  compressed: 'compressed attention',
+  linear: 'linear attention',
+  mamba: 'Mamba-2',
+  selective: 'Mamba',
+  convolution: 'short convolution',
+}
+
 /** Why a prediction leaves what was measured; empty where it does not. */
 export function extrapolations(
   facts: DeploymentFacts,
@@ -104,6 +118,10 @@ export function extrapolations(
   if (activeParameters < 0.8 * domain.minActiveParameters || activeParameters > 1.2 * domain.maxActiveParameters) {
     reasons.push('a smaller or larger model than measured')
   }
+  for (const kind of new Set(shape.mixers.map((group) => group.kind))) {
+    if (!domain.mixers.includes(kind)) reasons.push(`${mixerNames[kind]} layers not measured`)
+  }
+  reasons.push(...shape.unread.map((field) => `the config's '${field}' is not understood`))
   if (shape.mixers.some((group) => group.kind === 'mla' && group.indexer !== undefined)) {
     reasons.push('sparse attention not measured')
   }

@@ -1,13 +1,22 @@
 import {
+  cachedLayers,
   cacheElementsPerToken,
   countWeights,
   stateElements,
+  type FfnGroup,
   type MixerGroup,
+  type MoeGroup,
   type ModelShape,
 } from '../../model/index.ts'
 import { type Deployment, gpuCount } from './deployment.ts'
 import { type Hardware, peakTflops } from './hardware.ts'
 import { type PrecisionPlan, weightBytes } from './precision.ts'
+
+/** Cache of some layers up to a number of tokens, on one GPU. */
+export interface BoundedKv {
+  readonly tokens: number
+  readonly bytesPerToken: number
+}
 
 /** Everything of a deployment that does not depend on the load, counted once. */
 export interface DeploymentFacts {
@@ -22,7 +31,9 @@ export interface DeploymentFacts {
   /** KV bytes that one token keeps on one GPU of its attention group (first `layers/pp` layers). */
   readonly kvBytesPerTokenPerGpu: number
   /** The same over windowed layers only, which keep at most their window. */
-  readonly windowKv: readonly { readonly tokens: number; readonly bytesPerToken: number }[]
+  readonly windowKv: readonly BoundedKv[]
+  /** Cache that is kept whole and of which a step reads at most so much: an indexer picks it. Part of the bytes per token. */
+  readonly selectedKv: readonly BoundedKv[]
   /** Bytes of linear-attention state per sequence and GPU. */
   readonly stateBytesPerGpu: number
   readonly denseReadBytes: number
@@ -53,7 +64,7 @@ export function factsOf(deployment: Deployment): DeploymentFacts {
   const embeddings = embedding * (shape.tiedEmbeddings ? 1 : 2)
   const routedBytes = (counts.routed * precision.routedBits) / 8 / gpus
   const routed = shape.ffns.flatMap((group) => {
-    if (group.kind !== 'moe') return []
+    if (!visited(group)) return []
     const weights = group.matrices * group.expertHidden * group.width
     return [
       {
@@ -65,22 +76,33 @@ export function factsOf(deployment: Deployment): DeploymentFacts {
       },
     ]
   })
-  const cached = shape.mixers.map((group) => ({
-    window: group.kind === 'gqa' ? group.window : undefined,
-    bytes: (group.layers * cacheElementsPerToken(group) * precision.kvBytes) / kvSplit(group, tp) / pp,
-  }))
+  const cached = shape.mixers.map((group) => {
+    const perElement = (cachedLayers(group) * cacheElementBytes(group, precision)) / kvSplit(group, tp) / pp
+    return { group, perElement, bytes: cacheElementsPerToken(group) * perElement }
+  })
   return {
     deployment,
     gpus,
     kernels: kernelCount(shape, precision),
-    moeLayers: shape.ffns.reduce((sum, group) => sum + (group.kind === 'moe' ? group.layers : 0), 0),
+    moeLayers: shape.ffns.reduce((sum, group) => sum + (visited(group) ? group.layers : 0), 0),
     weightBytes: weightBytes(shape, precision, counts),
-    weightBytesPerGpu: denseReadBytes + embeddings / tp / Math.min(pp, 2) + (2 * counts.router) / pp + routedBytes,
-    kvBytesPerTokenPerGpu: cached.reduce((sum, one) => sum + (one.window === undefined ? one.bytes : 0), 0),
-    windowKv: cached.flatMap((one) =>
-      one.window === undefined || one.bytes === 0 ? [] : [{ tokens: one.window, bytesPerToken: one.bytes }],
+    weightBytesPerGpu:
+      denseReadBytes + (embeddings + 2 * counts.aside) / tp / Math.min(pp, 2) + (2 * counts.router) / pp + routedBytes,
+    kvBytesPerTokenPerGpu: cached.reduce(
+      (sum, { group, bytes }) => sum + (windowOf(group) === undefined ? bytes : 0),
+      0,
     ),
-    stateBytesPerGpu: shape.mixers.reduce((sum, group) => sum + (4 * group.layers * stateElements(group)) / tp / pp, 0),
+    windowKv: cached
+      .flatMap(({ group, bytes, perElement }) => {
+        if (group.kind === 'compressed') return [{ tokens: group.window, bytesPerToken: group.headDim * perElement }]
+        return [{ tokens: windowOf(group) ?? 0, bytesPerToken: bytes }]
+      })
+      .filter(({ tokens, bytesPerToken }) => tokens > 0 && bytesPerToken > 0),
+    selectedKv: cached.flatMap(({ group, perElement }) => selected(group, perElement)),
+    stateBytesPerGpu: shape.mixers.reduce(
+      (sum, group) => sum + (4 * group.layers * stateElements(group, shape.hidden)) / tp / pp,
+      0,
+    ),
     denseReadBytes: denseReadBytes * pp,
     denseFlopsMs:
       (2 * (counts.mixers / mixerRate + (counts.dense + counts.router + counts.embedding) / denseRate)) / tp,
@@ -96,7 +118,19 @@ export function factsOf(deployment: Deployment): DeploymentFacts {
  * reduction, output; the feed-forward part likewise; routing, sorting and gathering around experts. Activations
  * that are multiplied in a narrow format are quantised first, in one kernel per projection.
  */
-const kernelsPerLayer = { gqa: 6, mla: 12, linear: 10, mamba: 7, dense: 4, moe: 8, moeFused: 5, shared: 3 } as const
+const kernelsPerLayer = {
+  gqa: 6,
+  mla: 12,
+  compressed: 16,
+  linear: 10,
+  mamba: 7,
+  selective: 8,
+  convolution: 4,
+  dense: 4,
+  moe: 8,
+  moeFused: 5,
+  shared: 3,
+} as const
 
 function kernelCount(shape: ModelShape, plan: PrecisionPlan): number {
   let count = 0
@@ -110,12 +144,43 @@ function kernelCount(shape: ModelShape, plan: PrecisionPlan): number {
       count += group.layers * (kernelsPerLayer.dense + quantised(plan.denseCompute))
       continue
     }
+    if (!visited(group)) continue
     // FP4 experts run in kernels that route, multiply and activate in one go.
     const fused = plan.routedBits < 8 && !plan.weightOnly
     count += group.layers * (fused ? kernelsPerLayer.moeFused : kernelsPerLayer.moe + quantised(plan.routedCompute))
     if (group.sharedWidth > 0) count += group.layers * (kernelsPerLayer.shared + quantised(plan.denseCompute))
   }
   return count
+}
+
+/** Experts that text tokens visit. */
+function visited(group: FfnGroup): group is MoeGroup {
+  return group.kind === 'moe' && group.topExperts > 0
+}
+
+function windowOf(group: MixerGroup): number | undefined {
+  return group.kind === 'gqa' ? group.window : undefined
+}
+
+/**
+ * Bytes of one cache element. Compressed caches count two whatever the format: vLLM 0.26 with an FP8 cache holds
+ * 1,009,661 tokens of DeepSeek-V4-Flash in 7.01 GiB (vllm-project/vllm#51041), 7.46 kB a token, since pages of unlike
+ * layers are padded to common sizes; two bytes an element come to 6.88 kB, one to 3.44.
+ */
+function cacheElementBytes(group: MixerGroup, precision: PrecisionPlan): number {
+  return group.kind === 'compressed' ? 2 : precision.kvBytes
+}
+
+/** What an indexer picks of a group's cache, in tokens. */
+function selected(group: MixerGroup, perElement: number): readonly BoundedKv[] {
+  if (group.kind === 'mla' && group.indexer !== undefined) {
+    return [{ tokens: group.indexer.topTokens, bytesPerToken: (group.kvRank + group.ropeDim) * perElement }]
+  }
+  if (group.kind === 'compressed' && group.indexer !== undefined) {
+    const tokens = group.indexer.topEntries * group.ratio
+    return [{ tokens, bytesPerToken: (group.headDim * perElement) / group.ratio }]
+  }
+  return []
 }
 
 /** GPUs over which one token's cache of a layer is divided: heads split, a latent does not (nor a lone KV head). */

@@ -47,6 +47,7 @@ export function deploy(
   const { tp, pp, ep, dp } = parallelism
   checkEngine(engine, gpu)
   checkParallelism(shape, { tp, pp, ep, dp })
+  if (format.block !== undefined) checkBlocks(shape, parallelism, format.block)
   return { shape, gpu, engine, precision: planPrecision(shape, gpu, format, kvBytes), tp, pp, ep, dp }
 }
 
@@ -69,8 +70,48 @@ function checkParallelism(shape: ModelShape, parallelism: Parallelism): void {
     if (group.kind === 'gqa' && group.heads % tp !== 0 && tp % group.heads !== 0) {
       fail('tp', `tp is ${tp}, which does not divide the ${group.heads} attention heads of ${shape.name}.`)
     }
-    if (group.kind === 'mla' && tp > group.heads) {
+    if (group.kind === 'gqa' && group.kvHeads % tp !== 0 && tp % group.kvHeads !== 0) {
+      fail(
+        'tp',
+        `tp is ${tp}, which neither divides the ${group.kvHeads} KV heads of ${shape.name} nor is a multiple of them.`,
+      )
+    }
+    if ((group.kind === 'mla' || group.kind === 'compressed') && tp > group.heads) {
       fail('tp', `tp is ${tp}, more than the ${group.heads} attention heads of ${shape.name}.`)
     }
   }
+}
+
+/**
+ * Block-quantised matrices are cut between blocks: engines refuse a shard that is no multiple of the block. Whole
+ * experts (ep) are not cut.
+ */
+function checkBlocks(shape: ModelShape, { tp, ep, dp }: Parallelism, block: number): void {
+  const check = (part: string, width: number, over: number) => {
+    if (width === 0 || (width / over) % block === 0) return
+    throw new TokenmillError(
+      'invalid_request',
+      `${part} of ${shape.name} are ${width} wide; over ${over} GPUs that is ${width / over} each, no multiple of the format's blocks of ${block}. Fewer GPUs, whole experts (ep) or another precision would do.`,
+      { param: 'tp' },
+    )
+  }
+  for (const group of shape.ffns) {
+    if (group.kind === 'dense') check('Feed-forward layers', group.width, tp)
+    else {
+      check('Shared experts', group.sharedWidth, tp)
+      if (ep === 1) check('Experts', group.width, tp * dp)
+    }
+  }
+  for (const group of shape.mixers) {
+    if (group.kind === 'gqa') check('Attention heads', group.heads * group.valueDim, tp)
+  }
+}
+
+/** Copies of each KV head over the GPUs of an attention group: more GPUs than heads keep some twice. 1: none. */
+export function kvHeadCopies({ shape, tp }: Pick<Deployment, 'shape' | 'tp'>): number {
+  const copies = shape.mixers.map((group) => {
+    if (group.kind === 'gqa') return Math.max(1, tp / group.kvHeads)
+    return group.kind === 'mla' || group.kind === 'compressed' ? tp : 1
+  })
+  return Math.max(1, ...copies)
 }

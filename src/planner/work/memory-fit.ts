@@ -1,5 +1,6 @@
-import { factsOf } from './deployment-facts.ts'
-import type { Deployment } from './deployment.ts'
+import { countWeights } from '../../model/index.ts'
+import { factsOf, type BoundedKv } from './deployment-facts.ts'
+import { kvHeadCopies, type Deployment } from './deployment.ts'
 import { assessMemory, cacheCapacity, engineMaxBatch, memoryBytes, memoryRules, sequenceBytes } from './memory.ts'
 
 /** Whether a deployment fits, and how much context at how many sequences. */
@@ -14,7 +15,16 @@ export interface MemoryFit {
     readonly cacheRoom: number
   }
   readonly weightBytes: number
+  readonly weights: number
   readonly kvBytesPerTokenPerGpu: number
+  /** What one token keeps over all GPUs, each copy of a head counted once; windowed layers left out. */
+  readonly kvBytesPerToken: number
+  /** Layers that keep a bounded number of tokens: the most, and what each of these takes, over all GPUs. */
+  readonly windows: readonly BoundedKv[]
+  /** Bytes that a sequence keeps whatever its length, over all GPUs: linear attention and state spaces. */
+  readonly stateBytes: number
+  /** Copies of each KV head, or of a latent, over the GPUs of an attention group. */
+  readonly kvCopies: number
   readonly kvBytesPerElement: number
   /** Most tokens that one sequence can hold, the model's context considered; 0 when the weights do not fit. */
   readonly maxContextAlone: number
@@ -42,7 +52,10 @@ export function fitMemory(deployment: Deployment, contextTokens: number, sequenc
       cacheRoom: roomBytes,
     },
     weightBytes: facts.weightBytes,
+    weights: countWeights(deployment.shape).total,
     kvBytesPerTokenPerGpu: facts.kvBytesPerTokenPerGpu,
+    ...cacheOf(deployment),
+    kvCopies: kvHeadCopies(deployment),
     kvBytesPerElement: deployment.precision.kvBytes,
     maxContextAlone: longestSequence((tokens) => sequenceBytes(facts, tokens) <= roomBytes, limit),
     batches: [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144]
@@ -53,6 +66,24 @@ export function fitMemory(deployment: Deployment, contextTokens: number, sequenc
       })),
     missingBytes,
   }
+}
+
+/** The cache of the whole model: that of one GPU that holds everything. */
+function cacheOf(deployment: Deployment): Pick<MemoryFit, 'kvBytesPerToken' | 'windows' | 'stateBytes'> {
+  const whole = factsOf({ ...deployment, tp: 1, pp: 1, ep: 1, dp: 1 })
+  return {
+    kvBytesPerToken: whole.kvBytesPerTokenPerGpu,
+    windows: byLength(whole.windowKv),
+    stateBytes: whole.stateBytesPerGpu,
+  }
+}
+
+/** Windows of one length become one. */
+function byLength(windows: readonly BoundedKv[]): readonly BoundedKv[] {
+  return [...Map.groupBy(windows, ({ tokens }) => tokens)].map(([tokens, equal]) => ({
+    tokens,
+    bytesPerToken: equal.reduce((sum, { bytesPerToken }) => sum + bytesPerToken, 0),
+  }))
 }
 
 /** The largest length up to `limit` that fits, by halving; 0 when none does. */

@@ -17,6 +17,8 @@ export interface NumberFormat {
   readonly weightOnly?: boolean
   /** Embeddings and head are stored in it too, as in GGUF files; elsewhere they stay in BF16. */
   readonly wholeModel?: boolean
+  /** Rows and columns that share a scale; a GPU's shard of a matrix is whole blocks. */
+  readonly block?: number
   readonly accuracy?: readonly { readonly result: string; readonly source: string }[]
   readonly source: string
 }
@@ -67,12 +69,15 @@ export function planPrecision(shape: ModelShape, gpu: Hardware, format: NumberFo
   // Without units of the format, weights are expanded to BF16 on the way to the multiplication.
   const weightOnly = format.weightOnly === true || gpu.denseTflops[units] === undefined
   const inScope = (role: 'mixer' | 'dense' | 'routed') => {
-    if (published) return role === 'routed'
+    if (published) return role === 'routed' || shape.narrowBesideExperts
     if (scope === 'all' || role === 'routed') return true
     return scope === 'ffn' && role === 'dense'
   }
-  const bits = (role: 'mixer' | 'dense' | 'routed') =>
-    inScope(role) ? (published ? (shape.expertBits ?? format.bits) : format.bits) : 16
+  const bits = (role: 'mixer' | 'dense' | 'routed') => {
+    if (!inScope(role)) return 16
+    if (!published) return format.bits
+    return role === 'routed' ? (shape.expertBits ?? format.bits) : Math.max(8, format.bits)
+  }
   const compute = (role: 'mixer' | 'dense' | 'routed'): ComputeFormat =>
     inScope(role) && !weightOnly ? format.compute : 'bf16'
   return {
@@ -102,7 +107,7 @@ export function weightBytes(
       counts.routed * plan.routedBits +
       embeddings * plan.embeddingBits) /
       8 +
-    2 * counts.router
+    2 * (counts.router + counts.aside)
   )
 }
 

@@ -49,10 +49,11 @@ export function decodeWork(facts: DeploymentFacts, batch: number, context: numbe
   }
   let cacheBytes = context * facts.kvBytesPerTokenPerGpu
   for (const window of facts.windowKv) cacheBytes += Math.min(context, window.tokens) * window.bytesPerToken
+  for (const picked of facts.selectedKv) cacheBytes -= Math.max(0, context - picked.tokens) * picked.bytesPerToken
   return {
     denseReadMs: (facts.denseReadBytes + facts.headReadBytes) / bandwidth,
     routedReadMs: routedBytes / bandwidth,
-    cacheReadMs: (perGroup * pp * (readShare(shape, context) * cacheBytes + 2 * facts.stateBytesPerGpu)) / bandwidth,
+    cacheReadMs: (perGroup * pp * (cacheBytes + 2 * facts.stateBytesPerGpu)) / bandwidth,
     denseComputeMs: perGroup * facts.denseFlopsMs,
     routedComputeMs,
     attentionComputeMs: (perGroup * attentionFlops(shape, context, true)) / tp / (peakTflops(gpu, 'bf16').tflops * 1e9),
@@ -89,17 +90,6 @@ export function prefillWork(facts: DeploymentFacts, tokens: number, cached = 0):
   }
 }
 
-/** Share of the cache that a sparse-attention indexer lets a step read; 1 without one. */
-function readShare(shape: ModelShape, context: number): number {
-  for (const group of shape.mixers) {
-    if (group.kind !== 'mla' || group.indexer === undefined) continue
-    const latent = group.kvRank + group.ropeDim
-    const all = context * (latent + group.indexer.dim)
-    return Math.min(1, (Math.min(context, group.indexer.topTokens) * latent + context * group.indexer.dim) / all)
-  }
-  return 1
-}
-
 /**
  * Flops of attention for one query token over `context` tokens, all layers: 2 per multiply-add. Absorbed latent
  * attention after DeepSeek-V2 (arXiv 2405.04434), the indexer after DeepSeek-V3.2, windows as the model's config states.
@@ -116,7 +106,12 @@ function attentionFlops(shape: ModelShape, context: number, decoding: boolean): 
       const width = decoding ? 2 * group.kvRank + group.ropeDim : group.nopeDim + group.ropeDim + group.valueDim
       flops += 2 * group.layers * seen * group.heads * width
       if (group.indexer !== undefined) flops += 2 * group.layers * context * group.indexer.heads * group.indexer.dim
-    } else flops += 4 * group.layers * stateElements(group)
+    } else if (group.kind === 'compressed') {
+      const entries = group.ratio === 0 ? 0 : context / group.ratio
+      const seen = Math.min(context, group.window) + Math.min(entries, group.indexer?.topEntries ?? Infinity)
+      flops += 4 * group.layers * seen * group.heads * group.headDim
+      if (group.indexer !== undefined) flops += 2 * group.layers * entries * group.indexer.heads * group.indexer.dim
+    } else flops += 4 * group.layers * stateElements(group, shape.hidden)
   }
   return flops
 }

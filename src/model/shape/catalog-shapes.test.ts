@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { catalog, countWeights, resolveModel, shapeFromConfig, shapeOf } from './index.ts'
-import { cacheElementsPerToken, stateElements } from './shape.ts'
+import { catalog, countWeights, resolveModel, shapeFromConfig, shapeOf } from '../index.ts'
+import { cacheElementsPerToken, stateElements } from './weights.ts'
 
 /** Total weights as their publishers state them, in billions. */
 const published: Readonly<Record<string, number>> = {
@@ -30,6 +30,9 @@ const published: Readonly<Record<string, number>> = {
   'gemma-3-27b': 27.0,
   'gpt-oss-120b': 116.8,
   'gpt-oss-20b': 20.9,
+  'nemotron-nano-9b-v2': 8.89,
+  'nemotron-nano-12b-v2': 12.31,
+  'nemotron-3-nano-30b-a3b': 31.6,
 }
 
 describe('the catalog', () => {
@@ -98,7 +101,7 @@ describe('shapeFromConfig()', () => {
     if (linear === undefined) throw new Error('no linear group')
     expect(cacheElementsPerToken(linear)).toBe(0)
     // 64 value heads, each 128 × 128, and three positions of convolution over 2·16·128 + 64·128 channels.
-    expect(stateElements(linear)).toBe(64 * 128 * 128 + 3 * (2 * 16 * 128 + 64 * 128))
+    expect(stateElements(linear, 4096)).toBe(64 * 128 * 128 + 3 * (2 * 16 * 128 + 64 * 128))
   })
 
   it('reads the language part of a multimodal config, and lets null stand for absent', () => {
