@@ -33,7 +33,7 @@ export function readLayers(config: Config): readonly Layer[] {
 function blockLetters(config: Config): readonly Layer[] | undefined {
   const { hybrid_override_pattern: letters, layers_block_type: words } = config
   const field = letters === undefined ? 'layers_block_type' : 'hybrid_override_pattern'
-  const blocks = letters === undefined ? words : [...letters].filter((letter) => letter !== '|')
+  const blocks = letters === undefined ? words : letters.split('').filter((letter) => letter !== '|')
   if (blocks === undefined) return undefined
   const known: Readonly<Record<string, Layer>> = {
     M: { mixer: 'mamba', ffn: 'none' },
