@@ -21,6 +21,11 @@ const options = {
     value: '<file>',
     help: 'Where the predictions go; - is standard output',
   },
+  example: {
+    schema: z.boolean(),
+    default: false,
+    help: 'Write a table with all columns to start from, and predict nothing',
+  },
   priceTier: plannerOptions.priceTier,
   json: jsonOption,
 } as const
@@ -29,9 +34,16 @@ export const planPredict = defineCommand({
   name: 'predict',
   summary: 'Predict times, throughput, energy and cost of each row of a CSV table',
   options,
-  examples: ['tokenmill plan predict --in rows.csv --out predictions.csv'],
+  examples: [
+    'tokenmill plan predict --example --out rows.csv',
+    'tokenmill plan predict --in rows.csv --out predictions.csv',
+  ],
   async run(values, _positionals, io) {
     const planner = await import('../planner/index.ts')
+    if (values.example) {
+      write(values.out, planner.examplePredictionTable(), io)
+      return 0
+    }
     const content = await read(values.in, io)
     const { table, results } = planner.predictTable(content, values.in === '-' ? 'standard input' : values.in, {
       priceTier: values.priceTier,
@@ -44,14 +56,18 @@ export const planPredict = defineCommand({
     const output = values.json
       ? `${JSON.stringify(results.map(toJson), undefined, 2)}\n`
       : planner.toPredictionCsv(table, results)
-    if (values.out === '-') io.stdout.write(output)
-    else writeOutputFile(values.out, output, io)
+    write(values.out, output, io)
     const failed = results.filter((result) => 'error' in result)
     if (failed.length > 0)
       io.stderr.write(`${failed.length} of ${results.length} rows could not be predicted: see error.\n`)
     return 0
   },
 })
+
+function write(file: string, text: string, io: Io): void {
+  if (file === '-') io.stdout.write(text)
+  else writeOutputFile(file, text, io)
+}
 
 async function read(file: string, io: Io): Promise<string> {
   if (file === '-') return text(io.stdin)

@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { TokenmillError } from '../core/index.ts'
-import type { Choice, Demand, Recommendation, describePrediction } from '../planner/index.ts'
+import type * as planner from '../planner/index.ts'
+import type { Choice, Demand, FoldedChoice, Recommendation } from '../planner/index.ts'
 import { plannerOptions } from '../planner/options.ts'
 import { writeOutputFile } from './output-file.ts'
-import { defineCommand, type Io } from './command.ts'
+import { defineCommand } from './command.ts'
+import type { ResolvedModel } from '../model/index.ts'
+import { modelLines } from './plan-deployment.ts'
 import { planExplain } from './plan-explain.ts'
 import { planFitMemory } from './plan-fit-memory.ts'
 import {
@@ -41,6 +44,7 @@ const options = {
     value: '<n>',
     help: 'Streams at once that never pause, in place of a rate',
   },
+  risk: plannerOptions.risk,
   utilisation: plannerOptions.utilisation,
   priceTier: plannerOptions.priceTier,
   prefixHit: plannerOptions.prefixHit,
@@ -65,6 +69,7 @@ export const plan = defineCommand({
   examples: [
     'tokenmill plan --model llama-3.1-70b --gpu h100 --isl 2000 --osl 500 --slo-ttft 500ms --slo-tpot 25ms --rate 20',
     'tokenmill plan --model deepseek-r1 --gpu h200 --gpu b200 --slo-tpot 20ms --users 500 --html plan.html',
+    'tokenmill plan --model llama-3.1-70b --slo-tpot 25ms --rate 20 --risk safe',
     'tokenmill plan explain --model llama-3.1-70b --gpu h100 --precision fp16',
     'tokenmill plan fit-memory --model qwen3-235b-a22b --gpu h200 --precision fp8 --tp 4',
     'tokenmill plan precision --model llama-3.1-70b --gpu h100',
@@ -106,6 +111,8 @@ export const plan = defineCommand({
       demand,
       values,
     )
+    if (values.json) io.stdout.write(`${JSON.stringify(toJson(recommendation, planner), undefined, 2)}\n`)
+    else io.stdout.write(`${toText(recommendation, demand, model, planner).join('\n')}\n`)
     if (values.html !== undefined) {
       const page = planner.planReport({
         model: model.shape.name,
@@ -116,49 +123,31 @@ export const plan = defineCommand({
         usdPerKwh: values.usdPerKwh,
         pue: values.pue,
         version: packageJson.version,
+        assumptions: values,
+        date: new Date().toISOString().slice(0, 10),
       })
       writeOutputFile(values.html, page, io)
     }
-    if (values.json)
-      io.stdout.write(`${JSON.stringify(toJson(recommendation, planner.describePrediction), undefined, 2)}\n`)
-    else print(recommendation, model, planner.describePrediction, io)
     return recommendation.choices.length > 0 ? 0 : 1
   },
 })
 
-type Describe = typeof describePrediction
+type Planner = typeof planner
 
-function nameOf({ prediction }: Choice, describe: Describe): string {
-  return describe(prediction)
-}
-
-function print(
+function toText(
   { choices, rejected }: Recommendation,
-  model: { readonly source: string; readonly verified: boolean },
-  describe: Describe,
-  io: Io,
-): void {
+  demand: Demand,
+  model: ResolvedModel,
+  planner: Planner,
+): readonly string[] {
   const [best] = choices
-  const lines: string[] = []
+  const lines: string[] = [...modelLines(model), ...assumedLines(demand)]
   if (best === undefined) lines.push('No configuration meets the objectives.')
-  else lines.push(...headline(best, describe), ...otherKindLine(best, choices, describe))
+  else lines.push(...headline(best, demand, planner), ...otherKindLine(best, choices, planner))
   if (!model.verified) lines.push(`The shape of this model is unverified (${model.source}).`)
-  if (choices.length > 0) {
-    const rows = choices
-      .slice(0, 12)
-      .map((choice) => [
-        nameOf(choice, describe),
-        String(choice.replicas),
-        String(choice.gpus),
-        String(choice.prediction.concurrency),
-        choice.prediction.ttftMs.value.toFixed(0),
-        choice.prediction.tpotMs.value.toFixed(1),
-        choice.prediction.tokensPerSecondPerGpu.value.toFixed(0),
-        choice.usdPerHour?.toFixed(2) ?? '–',
-        choice.usdPerMillionOutput?.toFixed(3) ?? '–',
-        choice.prediction.joulesPerOutputToken?.value.toFixed(2) ?? '–',
-        `${choice.safe ? '' : 'tight '}${choice.prediction.extrapolated.length > 0 ? 'extrapolated' : ''}`.trim(),
-      ])
+  const { shown, dominated } = planner.foldChoices(choices)
+  if (shown.length > 0) {
+    const rows = shown.slice(0, 12).map((row) => choiceRow(row, planner))
     const columns = [
       'configuration',
       'replicas',
@@ -173,21 +162,59 @@ function print(
       '',
     ]
     lines.push('', textTable(columns, rows), '', "tight: the interval's unfavourable end misses an objective.")
+    if (dominated > 0) {
+      lines.push(`${dominated} more are folded: another is nowhere worse and somewhere better; --json lists all.`)
+    }
   }
   if (rejected.length > 0) {
     lines.push('', `Why ${rejected.length} others fail:`)
-    for (const { deployment, reason } of rejected.slice(0, 12)) lines.push(`  ${deployment}: ${reason}`)
-    if (rejected.length > 12) lines.push(`  … and ${rejected.length - 12} more; --json or --html list them.`)
+    for (const { cause, rejected: own, nearest } of planner.groupRejections(rejected)) {
+      lines.push(`  ${planner.causeNames[cause]}: ${own.length}; nearest ${own[0]?.deployment ?? ''}, ${nearest}`)
+    }
+    lines.push('  --json or --html list them.')
   }
-  io.stdout.write(`${lines.join('\n')}\n`)
+  return lines
 }
 
-function headline(best: Choice, describe: Describe): string[] {
+function choiceRow({ choice, equal }: FoldedChoice, planner: Planner): readonly string[] {
+  const { ttftMs, tpotMs, tokensPerSecondPerGpu, joulesPerOutputToken, extrapolated, concurrency } = choice.prediction
+  const marks = [
+    ...(choice.risks.length === 0 ? [] : ['tight']),
+    ...(extrapolated.length > 0 ? ['extrapolated'] : []),
+    ...(equal.length === 0 ? [] : [`and ${equal.length} equal`]),
+  ]
+  return [
+    planner.describePrediction(choice.prediction),
+    String(choice.replicas),
+    String(choice.gpus),
+    String(concurrency),
+    ttftMs.value.toFixed(0),
+    tpotMs.value.toFixed(1),
+    tokensPerSecondPerGpu.value.toFixed(0),
+    choice.usdPerHour?.toFixed(2) ?? '–',
+    choice.usdPerMillionOutput?.toFixed(3) ?? '–',
+    joulesPerOutputToken?.value.toFixed(2) ?? '–',
+    marks.join(', '),
+  ]
+}
+
+/** What a plan takes for granted where nothing was asked. */
+function assumedLines({ ratePerSecond, users, inputTokens, outputTokens, ttftMs, tpotMs }: Demand): readonly string[] {
+  const assumed = [
+    ...(ratePerSecond === undefined && users === undefined ? ['one stream at a time (--rate or --users)'] : []),
+    ...(ttftMs === undefined && tpotMs === undefined ? ['no objectives (--slo-ttft, --slo-tpot)'] : []),
+  ]
+  if (assumed.length === 0) return []
+  return [`Assumed: ${assumed.join('; ')}; ${inputTokens} tokens in, ${outputTokens} out (--isl, --osl).`]
+}
+
+function headline(best: Choice, { ttftMs, tpotMs }: Demand, planner: Planner): string[] {
   const { prediction: p } = best
   const cost = best.usdPerHour === undefined ? '' : `, ${best.usdPerHour.toFixed(2)} USD/h (${p.priceTier})`
   return [
-    `Use ${nameOf(best, describe)}: ${counted(best.replicas, 'replica')}, ${counted(best.gpus, 'GPU')}${cost}.`,
+    `Use ${planner.describePrediction(p)}: ${counted(best.replicas, 'replica')}, ${counted(best.gpus, 'GPU')}${cost}.`,
     `Up to ${p.concurrency} requests at once per replica: TTFT ${p.ttftMs.value.toFixed(0)} ms (${p.ttftMs.low.toFixed(0)} to ${p.ttftMs.high.toFixed(0)}), TPOT ${p.tpotMs.value.toFixed(1)} ms (${p.tpotMs.low.toFixed(1)} to ${p.tpotMs.high.toFixed(1)}), 80 % intervals.`,
+    ...(ttftMs === undefined && tpotMs === undefined ? [] : [planner.riskText(best.risks)]),
     ...(p.disaggregation === undefined ? [] : [transferLine(p.disaggregation)]),
     ...p.extrapolated.map((reason) => `Extrapolated: ${reason}.`),
   ]
@@ -198,7 +225,7 @@ function transferLine(one: NonNullable<Choice['prediction']['disaggregation']>):
 }
 
 /** Where the cheapest unit of the other kind stands, so that the two can be weighed. */
-function otherKindLine(best: Choice, choices: readonly Choice[], describe: Describe): string[] {
+function otherKindLine(best: Choice, choices: readonly Choice[], planner: Planner): string[] {
   const apart = best.prediction.disaggregation !== undefined
   const other = choices.find(({ prediction }) => (prediction.disaggregation !== undefined) !== apart)
   if (other === undefined) return []
@@ -206,15 +233,15 @@ function otherKindLine(best: Choice, choices: readonly Choice[], describe: Descr
   const cost = other.usdPerHour === undefined ? '' : `, ${other.usdPerHour.toFixed(2)} USD/h`
   const transfer = other.prediction.disaggregation
   return [
-    `${kind} the cheapest is ${nameOf(other, describe)}: ${other.gpus} GPUs${cost}, TTFT ${other.prediction.ttftMs.value.toFixed(0)} ms, TPOT ${other.prediction.tpotMs.value.toFixed(1)} ms${transfer === undefined ? '' : ` (${other.prediction.extrapolated[0] ?? ''})`}.`,
+    `${kind} the cheapest is ${planner.describePrediction(other.prediction)}: ${other.gpus} GPUs${cost}, TTFT ${other.prediction.ttftMs.value.toFixed(0)} ms, TPOT ${other.prediction.tpotMs.value.toFixed(1)} ms${transfer === undefined ? '' : ` (${other.prediction.extrapolated[0] ?? ''})`}.`,
     ...(transfer === undefined ? [] : [transferLine(transfer)]),
   ]
 }
 
-function toJson({ choices, rejected }: Recommendation, describe: Describe) {
+function toJson({ choices, rejected }: Recommendation, planner: Planner) {
   return {
     choices: choices.map((choice) => ({
-      configuration: nameOf(choice, describe),
+      configuration: planner.describePrediction(choice.prediction),
       engine: choice.deployment.engine.id,
       gpu: choice.deployment.gpu.id,
       precision: choice.deployment.precision.format.id,
@@ -236,10 +263,11 @@ function toJson({ choices, rejected }: Recommendation, describe: Describe) {
       usdPerMillionOutputTokens: choice.usdPerMillionOutput,
       usdPerMillionInputTokens: choice.usdPerMillionInput,
       usdPerMillionTotalTokens: choice.usdPerMillionTotal,
-      intervalMeetsObjectives: choice.safe,
+      intervalMeetsObjectives: choice.risks.length === 0,
+      risks: choice.risks,
       extrapolated: choice.prediction.extrapolated,
     })),
-    rejected: rejected.map(({ deployment, reason }) => ({ deployment, reason })),
+    rejected: rejected.map(({ deployment, cause, reason }) => ({ deployment, cause, reason })),
   }
 }
 

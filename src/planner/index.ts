@@ -7,9 +7,10 @@ export { fitMemory, type MemoryFit } from './work/memory-fit.ts'
 export { resolveHardware, type Hardware, type PriceTier } from './work/hardware.ts'
 export { assessMemory } from './work/memory.ts'
 export { overrideHardware } from './work/overrides.ts'
-export { planReport } from './plan-report.ts'
+export { planReport } from './report/plan-report.ts'
+export { riskText } from './report/words.ts'
 export { predict, type Estimated, type LoadRequest, type Prediction } from './timing/predict.ts'
-export { predictTable, toPredictionCsv, type RowResult } from './predict-table.ts'
+export { examplePredictionTable, predictTable, toPredictionCsv, type RowResult } from './predict-table.ts'
 export { numberFormats, resolveFormat, type NumberFormat } from './work/precision.ts'
 export {
   comparePrecisions,
@@ -19,6 +20,9 @@ export {
   type PrecisionQuestion,
   type SparsityComparison,
 } from './search/precision-comparison.ts'
-export { recommend, type Choice, type Demand, type Recommendation } from './search/recommend.ts'
+export { recommend } from './search/recommend.ts'
+export type { Choice, Demand, Recommendation } from './search/choice.ts'
+export { foldChoices, type FoldedChoice } from './search/fold.ts'
+export { causeNames, groupRejections } from './search/rejections.ts'
 export { factsOf } from './work/deployment-facts.ts'
 export { plannedStepModel } from './timing/step-model.ts'

@@ -35,6 +35,14 @@ export const plannerOptions = defineOptions({
     help: 'Tokens that one step yields per sequence: the yield of speculative decoding, an input and not a guess',
     reason: 'acceptance depends on model, draft and text',
   },
+  risk: {
+    schema: z.enum(['median', 'safe']),
+    default: 'median',
+    value: '<end>',
+    choices: ['median', 'safe'],
+    help: 'What must meet the objectives: the likeliest value, or the unfavourable end of its 80 % interval',
+    reason: 'the likeliest value; what it risks is said in words',
+  },
   usdPerKwh: {
     schema: z.coerce.number().min(0),
     default: 0.08,

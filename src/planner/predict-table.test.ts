@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseCsv } from './csv.ts'
-import { outputColumns, predictTable, toPredictionCsv } from './predict-table.ts'
+import { examplePredictionTable, inputColumns, outputColumns, predictTable, toPredictionCsv } from './predict-table.ts'
 
 const header = 'model,gpu,engine,precision,isl,osl,concurrency,tp,pp,ep,dp'
 
@@ -95,5 +95,11 @@ describe('predictTable()', () => {
     const { user, system } = process.cpuUsage(before)
     expect((user + system) / 1e6).toBeLessThan(5)
     expect(rows.every((row) => row['error'] === '' && Number(row['tpot_ms']) > 0)).toBe(true)
+  })
+
+  it('predicts every row of its own example, which has all columns', () => {
+    const { table, results } = predictTable(examplePredictionTable(), 'example')
+    expect(table.columns).toEqual(inputColumns)
+    expect(results.filter((result) => 'error' in result)).toEqual([])
   })
 })

@@ -41,6 +41,19 @@ export const outputColumns = [
 /** Columns that may be missing or empty, and what that means. */
 const optionalDefaults: Readonly<Record<string, string>> = { concurrency: '', tp: '1', pp: '1', ep: '1', dp: '1' }
 
+/** A table with every column, to start from: a load in a closed loop, parallelism of all kinds, offline throughput. */
+export function examplePredictionTable(): string {
+  return formatCsv({
+    columns: inputColumns,
+    rows: [
+      ['llama-3.1-70b', 'h100_sxm', 'vllm', 'fp8', '2000', '500', '32', '4', '1', '1', '1'],
+      ['qwen3-235b-a22b', 'h200_sxm', 'sglang', 'fp8', '8000', '1000', '64', '8', '1', '8', '1'],
+      ['deepseek-r1', 'b200_sxm', 'trtllm', 'fp4', '1000', '1000', '256', '1', '1', '8', '8'],
+      ['llama-3.1-8b', 'l40s', 'vllm', 'bf16', '1000', '200', '', '1', '1', '1', '1'],
+    ],
+  })
+}
+
 /** What became of a row. */
 export type RowResult =
   | { readonly row: number; readonly prediction: Prediction }

@@ -27,8 +27,11 @@ describe('tokenmill plan', () => {
     const file = path.join(folder, 'plan.html')
     const demand = ['--isl', '2000', '--osl', '500', '--slo-ttft', '1s', '--slo-tpot', '40ms', '--rate', '20']
     const gpus = ['--gpu', 'h100', '--gpu', 'b200']
-    const { stdout } = await run('--model', 'llama-3.1-70b', ...gpus, ...demand, '--html', file)
-    expect(stdout).toMatch(/^Use \w+ fp\d TP\d on (h100|b200)_sxm: \d+ replicas, \d+ GPUs, [\d.]+ USD\/h/)
+    const { stdout, stderr } = await run('--model', 'llama-3.1-70b', ...gpus, ...demand, '--html', file)
+    expect(stderr).toBe(`Wrote ${file}\n`)
+    expect(stdout).toMatch(/^(Not safe|Safe): /m)
+    expect(readFileSync(file, 'utf8')).toMatch(/<h2>Assumptions<\/h2>[\s\S]*neocloud[\s\S]*GB missing on each GPU/)
+    expect(stdout).toMatch(/^Use \w+ fp\d TP\d on (h100|b200)_sxm: \d+ replicas, \d+ GPUs, [\d.]+ USD\/h/m)
 
     for (const setting of [
       { width: 400, colorScheme: 'light' as const },
@@ -55,7 +58,8 @@ describe('tokenmill plan', () => {
       })()`)
       expect([drawn.x, drawn.y]).toEqual(['logarithmic', 'logarithmic'])
       expect(drawn.titles).toEqual(['tokens/s per user', 'output tokens/s per GPU'])
-      expect(drawn.legend).toEqual(['b200_sxm bf16', 'b200_sxm fp4', 'b200_sxm fp8', 'h100_sxm bf16', 'h100_sxm fp8'])
+      const groups = ['b200_sxm bf16', 'b200_sxm fp4', 'b200_sxm fp8', 'h100_sxm bf16', 'h100_sxm fp8']
+      expect(drawn.legend).toEqual([...groups, 'recommended', 'objective: TPOT ≤ 40 ms'])
       const overflow: number = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
       expect(overflow).toBeLessThanOrEqual(0)
       if (process.env['REPORT_SCREENSHOTS'] !== undefined) {
@@ -106,7 +110,8 @@ describe('tokenmill plan', () => {
     const input = path.join(folder, 'rows.csv')
     const output = path.join(folder, 'out.csv')
     writeFileSync(input, table)
-    await run('predict', '--in', input, '--out', output)
+    const { stderr } = await run('predict', '--in', input, '--out', output)
+    expect(stderr).toBe(`Wrote ${output}\n`)
     expect(readFileSync(output, 'utf8')).toMatch(
       /^model,gpu,.*,error\ngpt-oss-120b,b200_sxm,vllm,fp4,1024,1024,16,2,[\d.]+,/,
     )

@@ -1,15 +1,24 @@
 import { describe, expect, it } from 'vitest'
 import { resolveModel } from '../../model/index.ts'
-import { paretoFront } from '../plan-report.ts'
+import { paretoFront } from '../report/plots.ts'
+import { riskText } from '../report/words.ts'
+import { foldChoices } from './fold.ts'
 import { recommend } from './recommend.ts'
+import { groupRejections } from './rejections.ts'
 import { energyUsdPerMillionTokens, usdPerGpuHour, usdPerMillionTokens } from '../timing/cost.ts'
 import { resolveHardware } from '../work/hardware.ts'
 import { resolveFormat } from '../work/precision.ts'
 import { speedOfSparsity } from '../work/sparsity.ts'
 
-const assumptions = { priceTier: 'neocloud', utilisation: 0.8, prefixHit: 0, tokensPerStep: 1 } as const
+const assumptions = {
+  priceTier: 'neocloud',
+  utilisation: 0.8,
+  prefixHit: 0,
+  tokensPerStep: 1,
+  risk: 'median',
+} as const
 
-function plan(demand: Parameters<typeof recommend>[1], gpus = ['h100']) {
+function plan(demand: Parameters<typeof recommend>[1], gpus = ['h100'], risk: 'median' | 'safe' = 'median') {
   return recommend(
     {
       shape: resolveModel('llama-3.1-70b').shape,
@@ -18,7 +27,7 @@ function plan(demand: Parameters<typeof recommend>[1], gpus = ['h100']) {
       maxGpusPerReplica: 8,
     },
     demand,
-    assumptions,
+    { ...assumptions, risk },
   )
 }
 
@@ -49,10 +58,52 @@ describe('recommend()', () => {
     expect(all.some(({ reason }) => /Even one request alone misses: TPOT is/.test(reason))).toBe(true)
   })
 
+  it('says by how much a choice is not safe, and plans by the unfavourable end where asked', () => {
+    const [likely] = plan(demand).choices
+    for (const { quantity, worstMs, objectiveMs } of likely?.risks ?? []) {
+      expect(worstMs).toBeGreaterThan(objectiveMs)
+      expect(riskText(likely?.risks ?? [])).toContain(`${quantity} may come to`)
+    }
+    expect(likely?.risks.length).toBeGreaterThan(0)
+    const { choices } = plan(demand, ['h100'], 'safe')
+    expect(choices.length).toBeGreaterThan(0)
+    for (const choice of choices) {
+      expect(choice.risks).toEqual([])
+      expect(choice.prediction.tpotMs.high).toBeLessThanOrEqual(25)
+    }
+    expect(choices[0]?.gpus ?? 0).toBeGreaterThanOrEqual(likely?.gpus ?? Infinity)
+    expect(riskText([])).toMatch(/^Safe:/)
+    expect(riskText([{ quantity: 'TPOT', worstMs: 31.25, objectiveMs: 25 }])).toBe(
+      'Not safe: TPOT may come to 31.3 ms, 25 % over its objective of 25 ms. Plan with --risk safe to rule that out.',
+    )
+  })
+
+  it('groups failures by cause, the nearest miss first, in GB', () => {
+    const groups = groupRejections(plan({ ...demand, tpotMs: 10 }).rejected)
+    const memory = groups.find(({ cause }) => cause === 'memory')
+    expect(memory?.nearest).toMatch(/^[\d.]+ GB missing on each GPU$/)
+    expect(groups.find(({ cause }) => cause === 'TPOT')?.nearest).toMatch(/^[\d.]+ ms for 10 ms$/)
+    expect(groups.flatMap(({ rejected }) => rejected)).toHaveLength(plan({ ...demand, tpotMs: 10 }).rejected.length)
+  })
+
   it('asks for more GPUs for more users', () => {
     const few = plan({ inputTokens: 1000, outputTokens: 500, tpotMs: 20, users: 50 }).choices[0]
     const many = plan({ inputTokens: 1000, outputTokens: 500, tpotMs: 20, users: 500 }).choices[0]
     expect(many?.gpus ?? 0).toBeGreaterThanOrEqual(5 * (few?.gpus ?? Infinity))
+  })
+})
+
+describe('foldChoices()', () => {
+  it('shows what nothing beats, and joins what nothing printed tells apart', () => {
+    const { choices } = plan(demand)
+    const { shown, dominated } = foldChoices(choices)
+    expect(shown[0]?.choice).toBe(choices[0])
+    expect(shown.length + dominated + shown.reduce((sum, { equal }) => sum + equal.length, 0)).toBe(choices.length)
+    expect(dominated).toBeGreaterThan(0)
+    const [first] = choices
+    if (first === undefined) throw new Error('no choice')
+    const worse = { ...first, gpus: first.gpus + 1, usdPerHour: (first.usdPerHour ?? 0) + 1 }
+    expect(foldChoices([first, { ...first }, worse])).toMatchObject({ shown: [{ equal: [{}] }], dominated: 1 })
   })
 })
 

@@ -1,76 +1,17 @@
 import { TokenmillError } from '../../core/index.ts'
 import type { ModelShape } from '../../model/index.ts'
-import { disaggregatedSweeps } from './disaggregated-search.ts'
 import { usdPerGpuHour, usdPerMillionTokens } from '../timing/cost.ts'
 import { describeDeployment } from '../timing/describe.ts'
 import { predict, type Prediction } from '../timing/predict.ts'
 import { DeploymentFactsCache } from '../work/deployment-facts.ts'
 import { deploy, type Deployment, type Parallelism } from '../work/deployment.ts'
 import { checkEngine, type EngineProfile, engineProfiles, runsOn } from '../work/engine-profiles.ts'
-import type { Hardware, PriceTier } from '../work/hardware.ts'
+import type { Hardware } from '../work/hardware.ts'
 import type { NumberFormat } from '../work/precision.ts'
+import type { Assumptions, Candidates, Choice, Demand, Recommendation, Rejected } from './choice.ts'
+import { disaggregatedSweeps } from './disaggregated-search.ts'
 import { layouts } from './layouts.ts'
-
-/** What the fleet must do. */
-export interface Demand {
-  readonly inputTokens: number
-  readonly outputTokens: number
-  /** Requests per second over the fleet; or `users` streams that never pause. */
-  readonly ratePerSecond?: number
-  readonly users?: number
-  readonly ttftMs?: number
-  readonly tpotMs?: number
-}
-
-export interface Candidates {
-  readonly shape: ModelShape
-  readonly gpus: readonly Hardware[]
-  readonly engines?: readonly EngineProfile[]
-  readonly formats: readonly NumberFormat[]
-  /** Leave out formats that a GPU has no units for. */
-  readonly nativeFormatsOnly?: boolean
-  readonly maxGpusPerReplica: number
-  /** Consider prefill and decode on GPUs of their own too. */
-  readonly disaggregated?: boolean
-}
-
-export interface Assumptions {
-  readonly priceTier: PriceTier
-  readonly utilisation: number
-  readonly prefixHit: number
-  readonly tokensPerStep: number
-}
-
-/** One way to serve: its replica, how hard it may be driven, and what the fleet then costs. */
-export interface Choice {
-  readonly deployment: Deployment
-  readonly prediction: Prediction
-  /** Every point that was tried, for the Pareto plot. */
-  readonly sweep: readonly Prediction[]
-  readonly replicas: number
-  readonly gpus: number
-  /** Requests per second that one replica serves within the objectives. */
-  readonly requestsPerSecond: number
-  readonly usdPerHour: number | undefined
-  readonly usdPerMillionOutput: number | undefined
-  readonly usdPerMillionInput: number | undefined
-  readonly usdPerMillionTotal: number | undefined
-  /** The unfavourable end of the interval meets the objectives too. */
-  readonly safe: boolean
-}
-
-export interface Rejected {
-  readonly deployment: string
-  readonly reason: string
-  /** The points that fit, if any: they belong in the plot. */
-  readonly sweep: readonly Prediction[]
-}
-
-export interface Recommendation {
-  /** Cheapest first. */
-  readonly choices: readonly Choice[]
-  readonly rejected: readonly Rejected[]
-}
+import { meets, missOf, rejectionOf, risksOf } from './objectives.ts'
 
 const concurrencies = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]
 
@@ -105,7 +46,7 @@ export function recommend(candidates: Candidates, demand: Demand, assumptions: A
           )
           choices.push(
             ...units.flatMap((sweep) => {
-              const best = sweep.findLast((point) => meets(point, demand))
+              const best = sweep.findLast((point) => meets(point, demand, assumptions.risk))
               return best === undefined ? [] : [sized(best.facts.deployment, best, sweep, demand, assumptions)]
             }),
           )
@@ -176,31 +117,14 @@ function assess(
       if (concurrency > 1 && concurrency > point.maxBatch) break
       sweep.push(point)
     }
-    const meeting = sweep.filter((point) => meets(point, demand))
+    const meeting = sweep.filter((point) => meets(point, demand, assumptions.risk))
     const best = meeting.at(-1)
-    if (best === undefined) return { deployment: name, reason: missReason(sweep[0], demand), sweep }
+    if (best === undefined) return { deployment: name, ...missOf(sweep[0], demand, assumptions.risk), sweep }
     return sized(deployment, best, sweep, demand, assumptions)
   } catch (error) {
     if (!(error instanceof TokenmillError)) throw error
-    return { deployment: name, reason: error.message, sweep }
+    return { deployment: name, ...rejectionOf(error), sweep }
   }
-}
-
-function meets(point: Prediction, demand: Demand): boolean {
-  return point.ttftMs.value <= (demand.ttftMs ?? Infinity) && point.tpotMs.value <= (demand.tpotMs ?? Infinity)
-}
-
-function missReason(alone: Prediction | undefined, demand: Demand): string {
-  if (alone === undefined) return 'not one request fits.'
-  const misses: string[] = []
-  const { ttftMs, tpotMs } = alone
-  if (ttftMs.value > (demand.ttftMs ?? Infinity)) {
-    misses.push(`TTFT is ${ttftMs.value.toFixed(0)} ms, the objective ${demand.ttftMs} ms`)
-  }
-  if (tpotMs.value > (demand.tpotMs ?? Infinity)) {
-    misses.push(`TPOT is ${tpotMs.value.toFixed(1)} ms, the objective ${demand.tpotMs} ms`)
-  }
-  return `Even one request alone misses: ${misses.join('; ')}.`
 }
 
 function sized(
@@ -210,7 +134,8 @@ function sized(
   demand: Demand,
   assumptions: Assumptions,
 ): Choice {
-  const perReplica = best.tokensPerSecondPerGpu.value * best.gpus
+  const rate = best.tokensPerSecondPerGpu
+  const perReplica = (assumptions.risk === 'safe' ? rate.low : rate.value) * best.gpus
   const requestsPerSecond = perReplica / demand.outputTokens
   const needed =
     demand.ratePerSecond === undefined
@@ -235,6 +160,6 @@ function sized(
     usdPerMillionOutput: costOf(demand.outputTokens),
     usdPerMillionInput: costOf(demand.inputTokens),
     usdPerMillionTotal: costOf(demand.inputTokens + demand.outputTokens),
-    safe: best.ttftMs.high <= (demand.ttftMs ?? Infinity) && best.tpotMs.high <= (demand.tpotMs ?? Infinity),
+    risks: risksOf(best, demand),
   }
 }

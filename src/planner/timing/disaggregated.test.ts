@@ -114,7 +114,7 @@ describe('recommend() with prefill and decode apart', () => {
         disaggregated: true,
       },
       { inputTokens: 2000, outputTokens: 500, ttftMs: 800, tpotMs: 25, ratePerSecond: 20 },
-      { priceTier: 'neocloud', utilisation: 0.8, prefixHit: 0, tokensPerStep: 1 },
+      { priceTier: 'neocloud', utilisation: 0.8, prefixHit: 0, tokensPerStep: 1, risk: 'median' },
     )
     const apart = choices.filter(({ prediction }) => prediction.disaggregation !== undefined)
     expect(apart.length).toBeGreaterThan(2)

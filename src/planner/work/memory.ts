@@ -84,6 +84,12 @@ export function memoryShortage(facts: DeploymentFacts, tokens: number): Tokenmil
   return new TokenmillError(
     'unsupported',
     `${shape.name} in ${precision.format.id} on tp ${tp} × pp ${pp} × dp ${dp} ${gpu.id} does not fit: each GPU lacks ${missing} bytes (${(missing / 1e9).toFixed(1)} GB) for weights (${(facts.weightBytesPerGpu / 1e9).toFixed(1)} GB), workspace and one sequence of ${tokens} tokens. ${remedy}`,
-    { param: 'tp', limit: 'gpuMemory', maximum: Math.floor(memoryBytes(gpu) * usable), unit: 'bytes' },
+    {
+      param: 'tp',
+      limit: 'gpuMemory',
+      maximum: Math.floor(memoryBytes(gpu) * usable),
+      actual: Math.floor(memoryBytes(gpu) * usable) + missing,
+      unit: 'bytes',
+    },
   )
 }
