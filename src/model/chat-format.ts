@@ -1,7 +1,8 @@
 import { systemClock, TokenmillError, type Clock } from '../core/index.ts'
 import { toTextMessages, type ChatInput, type ToolDefinition } from '../inference/index.ts'
 import type { AnswerShape } from './answer/answer-shape.ts'
-import { conventionOf, type CallConvention } from './answer/conventions.ts'
+import type { CallConvention } from './answer/call-convention.ts'
+import { conventionOf } from './answer/conventions.ts'
 import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
 import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
 import { plain, slice, toText, type Callable, type Ranges, type Text } from './jinja/index.ts'
@@ -98,8 +99,7 @@ function prepare(source: string, fixed: Readonly<Record<string, unknown>>): Prep
     template,
     convention,
     traits: probeTemplate(template, fixed),
-    // A convention around every answer has thinking of its own.
-    thinking: convention.always ? undefined : thinkingMarksOf(source),
+    thinking: convention.thinking === 'read' ? undefined : (convention.thinking ?? thinkingMarksOf(source)),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { TextMessage, ToolDefinition } from '../inference/index.ts'
 import { rewriteCallIds } from './answer/call-id.ts'
-import type { CallConvention } from './answer/conventions.ts'
+import type { CallConvention } from './answer/call-convention.ts'
 import type { TemplateTraits } from './template-traits.ts'
 import { arrangeTurns } from './template-turns.ts'
 import { showTools, writeCallHistory } from './tool-instructions.ts'

@@ -1,5 +1,5 @@
 import type { TextMessage, ToolDefinition } from '../inference/index.ts'
-import type { CallSyntax } from './answer/conventions.ts'
+import type { CallSyntax } from './answer/call-convention.ts'
 
 /** A tool in OpenAI's shape. */
 export function toTemplateTool(tool: ToolDefinition): Record<string, unknown> {

@@ -7,7 +7,8 @@ import { GrammarBuilder } from './grammar-builder.ts'
 import { jsonObject } from './json-text.ts'
 import { grammarOptions } from './options.ts'
 import { SchemaCompiler } from './schema-compiler.ts'
-import { callableTools, textThrough, writeCalls } from './tool-grammar.ts'
+import { textThrough } from './text-without.ts'
+import { callableTools, writeCalls } from './tool-grammar.ts'
 import type { Trigger } from './trigger-watch.ts'
 
 /** What a request demands of its output. */
@@ -24,6 +25,8 @@ export interface CompiledConstraint {
   readonly root: 'root'
   /** Undefined: the grammar binds from the first token. */
   readonly trigger: Trigger | undefined
+  /** What it does not hold of the schemas of tools that are not strict, tool and keyword each: `search uniqueItems`. */
+  readonly unenforced: readonly string[]
 }
 
 /**
@@ -45,7 +48,7 @@ export class ConstraintCompiler {
   compile(request: ConstraintRequest): CompiledConstraint | undefined {
     const { constraint, chat, answer } = request
     if (constraint === undefined && (chat === undefined || chat.tools.length === 0)) return undefined
-    if (constraint?.kind === 'grammar') return { gbnf: constraint.grammar, root: 'root', trigger: undefined }
+    if (constraint?.kind === 'grammar') return { gbnf: constraint.grammar, root: 'root', trigger: undefined, unenforced: [] }
     const key = keyOf(request)
     const known = this.#compiled.get(key)
     if (known !== undefined || this.#compiled.has(key)) {
@@ -54,7 +57,7 @@ export class ConstraintCompiler {
       this.#compiled.set(key, known)
       return known
     }
-    const compiled = this.#make(constraint, chat, answer)
+    const compiled = this.#makeOrLoosen(constraint, chat, answer)
     this.#compiled.set(key, compiled)
     for (const oldest of this.#compiled.keys()) {
       if (this.#compiled.size <= this.#capacity) break
@@ -63,24 +66,46 @@ export class ConstraintCompiler {
     return compiled
   }
 
-  #make(
+  /** Tools that are not strict never cost the request: where all together are too much, they take any arguments. */
+  #makeOrLoosen(
     constraint: OutputConstraint | undefined,
     chat: ChatInput | undefined,
     answer: AnswerShape | undefined,
   ): CompiledConstraint | undefined {
+    try {
+      return this.#make(constraint, chat, answer, false)
+    } catch (error) {
+      const loosens = error instanceof TokenmillError && chat?.tools.some((tool) => !tool.strict) === true
+      if (!loosens) throw error
+      return this.#make(constraint, chat, answer, true)
+    }
+  }
+
+  #make(
+    constraint: OutputConstraint | undefined,
+    chat: ChatInput | undefined,
+    answer: AnswerShape | undefined,
+    loose: boolean,
+  ): CompiledConstraint | undefined {
     const grammar = new GrammarBuilder()
+    let unenforced: readonly string[] = []
     const write = (root: Expression, param: string, trigger?: Trigger): CompiledConstraint => ({
       gbnf: grammar.write(root, this.#maxBytes, param),
       root: 'root',
       trigger,
+      unenforced,
     })
     if (chat === undefined || answer === undefined) return write(writeValue(grammar, constraint), valuePath)
     const { syntax } = answer.convention
     const tools = callableTools(chat)
-    const calls = (behind: string): Expression => writeCalls(grammar, syntax, tools, chat.parallelToolCalls, behind)
+    const calls = (behind: string): Expression => {
+      const written = writeCalls(grammar, syntax, tools, chat.parallelToolCalls, behind, loose)
+      unenforced = written.unenforced
+      return written.expression
+    }
     const thinking = writeThinking(grammar, answer)
     const opened = answer.opening.includes('<|message|>')
-    const value = (): Expression => sequence(text(opened ? '' : syntax.textOpen), writeValue(grammar, constraint))
+    const value = (): Expression => sequence(text(opened ? '' : syntax.textOpen), writeValue(grammar, constraint), text(syntax.textClose))
     if (chat.toolChoice.kind === 'required' || chat.toolChoice.kind === 'named') {
       return write(sequence(thinking, calls('')), 'tools')
     }
@@ -89,7 +114,8 @@ export class ConstraintCompiler {
         tools.length === 0 ? value() : choice(grammar.rule('calls', calls('')), grammar.rule('answer', value()))
       return write(sequence(thinking, either), valuePath)
     }
-    if (tools.length === 0) return undefined
+    // Without a mark for calls, the answer is free to be one or not, and then to be a wrong one.
+    if (tools.length === 0 || syntax.trigger === undefined) return undefined
     return write(calls(syntax.trigger), 'tools', {
       text: syntax.trigger,
       onlyAtStart: syntax.triggersOnlyAtStart,

@@ -46,7 +46,13 @@ export class GrammarBuilder {
     if (known !== undefined) return known
     const rule = this.reserve(key)
     this.#shared.set(key, rule)
-    this.define(rule, make())
+    try {
+      this.define(rule, make())
+    } catch (error) {
+      // Asked for again, it fails again.
+      this.#shared.delete(key)
+      throw error
+    }
     return rule
   }
 

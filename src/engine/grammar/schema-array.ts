@@ -1,23 +1,19 @@
 import { choice, never, nothing, optional, repeat, sequence, text, type Expression } from './expression.ts'
-import { braced, jsonSpace, separator } from './json-text.ts'
-import { checkRepetitions, type ValueWriter } from './schema-writer.ts'
-import { readCount, requireSchema, unenforceable, type SchemaObject } from './schema-keywords.ts'
+import { braced } from './json-text.ts'
+import { readBound, type ValueWriter } from './schema-writer.ts'
+import { requireSchema, unenforceable, type SchemaObject } from './schema-keywords.ts'
 
 export function writeArray(compiler: ValueWriter, schema: SchemaObject, path: string, depth: number): Expression {
-  const { grammar } = compiler
-  const min = readCount(schema, 'minItems', path) ?? 0
-  const max = readCount(schema, 'maxItems', path)
-  checkRepetitions(min, `${path}.minItems`)
-  checkRepetitions(max, `${path}.maxItems`)
+  const { grammar, notation, enforcement } = compiler
+  const min = readBound(schema, 'minItems', path) ?? 0
+  const max = readBound(schema, 'maxItems', path)
   if (max !== undefined && max < min) return never
-  if (schema['uniqueItems'] === true && (max === undefined || max > 1)) {
-    throw unenforceable(`${path}.uniqueItems`, "'uniqueItems'")
-  }
+  if (schema['uniqueItems'] === true && (max === undefined || max > 1)) enforcement.lacks(path, 'uniqueItems')
   const first = firstItems(compiler, schema, path, depth)
   const itemSchema = requireSchema(restOf(schema), `${path}.items`)
   const item = grammar.rule('item', compiler.value(itemSchema, `${path}.items`, depth + 1))
-  const space = jsonSpace(grammar)
-  const comma = separator(grammar)
+  const space = notation.space(grammar)
+  const comma = notation.comma(grammar)
 
   /** What may follow `count` items: an end, or a further item. */
   const after = (count: number): Expression => {

@@ -71,13 +71,18 @@ const notEnforceable = new Set([
   '$recursiveRef',
 ])
 
-/** The schema as an object without annotations. Throws for keywords that restrict and cannot be enforced. */
-export function assertionsOf(schema: SchemaObject, path: string): SchemaObject {
+/** What is told of keywords that restrict and that no grammar can hold. */
+export interface KeywordJudge {
+  lacks(path: string, keyword: string, what?: string): void
+}
+
+/** The schema as an object without annotations, and without what the judge lets go. */
+export function assertionsOf(schema: SchemaObject, path: string, judge: KeywordJudge): SchemaObject {
   const kept: Record<string, unknown> = {}
   for (const [keyword, value] of Object.entries(schema)) {
     if (notEnforceable.has(keyword)) {
       if (keyword === 'unevaluatedProperties' && value === false) kept[keyword] = false
-      else if (keyword !== 'then' && keyword !== 'else') throw unenforceable(`${path}.${keyword}`, `'${keyword}'`)
+      else if (keyword !== 'then' && keyword !== 'else') judge.lacks(path, keyword)
     } else if (enforced.has(keyword) && !annotations.has(keyword)) {
       kept[keyword] = value
     }

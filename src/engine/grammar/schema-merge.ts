@@ -1,11 +1,16 @@
 import type { JsonSchema } from '../../inference/index.ts'
-import { invalidSchema, pathTo, readTypes, requireRecord, unenforceable, type SchemaObject } from './schema-keywords.ts'
+import { invalidSchema, pathTo, readTypes, requireRecord, type KeywordJudge, type SchemaObject } from './schema-keywords.ts'
 
 /**
  * One schema that says what two say together, both without `$ref`, `allOf`, `anyOf` and `oneOf`. Patterns, formats and multiples that
  * cannot be joined into one gather in lists, which the compiler intersects.
  */
-export function mergeSchemas(left: SchemaObject, right: SchemaObject, path: string): SchemaObject | false {
+export function mergeSchemas(
+  left: SchemaObject,
+  right: SchemaObject,
+  path: string,
+  judge: KeywordJudge,
+): SchemaObject | false {
   const merged: Record<string, unknown> = { ...left }
   for (const [keyword, value] of Object.entries(right)) {
     const other = left[keyword]
@@ -13,7 +18,7 @@ export function mergeSchemas(left: SchemaObject, right: SchemaObject, path: stri
       merged[keyword] = value
       continue
     }
-    const joined = join(keyword, other, value, left, right, path)
+    const joined = join(keyword, other, value, left, right, path, judge)
     if (joined === impossible) return false
     merged[keyword] = joined
   }
@@ -31,6 +36,7 @@ function join(
   leftSchema: SchemaObject,
   rightSchema: SchemaObject,
   path: string,
+  judge: KeywordJudge,
 ): unknown {
   const same = JSON.stringify(left) === JSON.stringify(right)
   switch (keyword) {
@@ -77,7 +83,8 @@ function join(
       return left === true || right === true
     default:
       if (same) return left
-      throw unenforceable(`${path}.${keyword}`, `'${keyword}' in several schemas that hold together`)
+      judge.lacks(path, keyword, `'${keyword}' in several schemas that hold together`)
+      return left
   }
 }
 

@@ -2,19 +2,18 @@ import { limitError } from '../../core/index.ts'
 import type { JsonSchema } from '../../inference/index.ts'
 import { accepts, automatonOf, complementAutomaton, intersectAutomata, isEmpty, type Automaton } from './automaton.ts'
 import { anyCodePoint } from './code-points.ts'
+import type { Enforcement } from './enforcement.ts'
 import { choice, never, nothing, optional, repeat, sequence, text, type Expression } from './expression.ts'
-import { encodeJsonLetters } from './grammar-builder.ts'
-import { braced, colon, jsonSpace, jsonString, separator } from './json-text.ts'
+import { braced, jsonString } from './json-text.ts'
+import { bareKey, bareKeyLetters } from './notation.ts'
 import { grammarOptions } from './options.ts'
 import * as pattern from './pattern.ts'
-import { checkRepetitions, type ValueWriter } from './schema-writer.ts'
+import { readBound, type ValueWriter } from './schema-writer.ts'
 import {
   invalidSchema,
   pathTo,
-  readCount,
   requireRecord,
   requireSchema,
-  unenforceable,
   type SchemaObject,
 } from './schema-keywords.ts'
 import { stringAutomaton } from './schema-string.ts'
@@ -35,19 +34,23 @@ interface Extras {
  * Objects: the named properties in the schema's order, optional ones or not, then unnamed ones where
  * `additionalProperties` (or one `patternProperties`) asks for them.
  */
-export function writeObject(compiler: ValueWriter, schema: SchemaObject, path: string, depth: number): Expression {
-  const { grammar } = compiler
-  const names = namesAutomaton(schema, path)
+export function writeObject(
+  compiler: ValueWriter,
+  schema: SchemaObject,
+  path: string,
+  depth: number,
+  brackets: readonly [string, string] = ['{', '}'],
+): Expression {
+  const { grammar, notation, enforcement } = compiler
+  const names = namesAutomaton(schema, path, enforcement)
   const members = readMembers(compiler, schema, path, depth, names)
   if (members === undefined) return never
   const extras = readExtras(compiler, schema, path, depth, names, members)
-  const min = readCount(schema, 'minProperties', path) ?? 0
-  const max = readCount(schema, 'maxProperties', path)
-  checkRepetitions(min, `${path}.minProperties`)
-  checkRepetitions(max, `${path}.maxProperties`)
+  const min = readBound(schema, 'minProperties', path) ?? 0
+  const max = readBound(schema, 'maxProperties', path)
 
-  const space = jsonSpace(grammar)
-  const comma = separator(grammar)
+  const space = notation.space(grammar)
+  const comma = notation.comma(grammar)
   const required = members.filter((member) => member.required).length
   // How many members there are matters only as far as a bound looks; else only whether there is one.
   const bounded = min > required || (max !== undefined && (extras !== undefined || max < members.length))
@@ -71,17 +74,17 @@ export function writeObject(compiler: ValueWriter, schema: SchemaObject, path: s
     const full = max !== undefined && bounded && count >= max
     const written = full
       ? never
-      : sequence(lead, text(JSON.stringify(member.key)), colon, member.value, rest(at + 1, count + 1))
+      : sequence(lead, text(notation.key(member.key)), notation.colon, member.value, rest(at + 1, count + 1))
     return choice(written, member.required ? never : rest(at + 1, count))
   }
   const end = (count: number): Expression => {
     const missing = bounded ? Math.max(0, min - count) : 0
     if (extras === undefined) return missing > 0 ? never : nothing
     // Keys may repeat, and then count once: more than one unnamed member cannot be promised.
-    if (missing > 1) throw unenforceable(`${path}.minProperties`, "'minProperties' above what 'required' names")
+    if (missing > 1) enforcement.lacks(path, 'minProperties', "'minProperties' above what 'required' names")
     const room = max === undefined ? undefined : max - count
     if (room !== undefined && room <= 0) return missing > 0 ? never : nothing
-    const member = grammar.rule('extra', sequence(extras.key, colon, extras.value))
+    const member = grammar.rule('extra', sequence(extras.key, notation.colon, extras.value))
     const more = sequence(comma, member)
     if (count > 0) return repeat(more, missing, room)
     const some = sequence(member, repeat(more, 0, room === undefined ? undefined : room - 1))
@@ -90,7 +93,8 @@ export function writeObject(compiler: ValueWriter, schema: SchemaObject, path: s
   // From the last member backwards, so that no object is too long for the stack.
   for (let at = members.length; at > 0; at -= 1)
     for (let count = 0; count <= Math.min(counted, at); count += 1) rest(at, count)
-  return braced('{', '}', members.length === 0 ? end(0) : makeRest(0, 0), space)
+  const [open, close] = brackets
+  return braced(open, close, members.length === 0 ? end(0) : makeRest(0, 0), space)
 }
 
 /** The named properties; undefined where one that is required cannot exist. */
@@ -135,8 +139,8 @@ function readExtras(
   names: Automaton | undefined,
   members: readonly Member[],
 ): Extras | undefined {
-  const { grammar } = compiler
-  const byPattern = readPattern(schema, path)
+  const { grammar, notation, enforcement } = compiler
+  const byPattern = readPattern(schema, path, enforcement)
   const additional = schema['additionalProperties']
   const open = schema['properties'] === undefined && additional === undefined && byPattern === undefined
   const asked: JsonSchema =
@@ -152,17 +156,23 @@ function readExtras(
   if (byPattern !== undefined) automata.push(byPattern.keys)
   if (taken.length > 0)
     automata.push(complementAutomaton(automatonOf(pattern.choice(...taken.map((key) => pattern.text(key))))))
-  if (automata.length === 0) return { key: jsonString(grammar), value: grammar.rule('value', value) }
+  const written = grammar.rule('value', value)
+  if (automata.length === 0) {
+    return { key: notation.quotesKeys ? jsonString(grammar) : bareKey(grammar), value: written }
+  }
+  if (!notation.quotesKeys) automata.push(automatonOf(pattern.repeat(pattern.set(bareKeyLetters), 1)))
   const keys = automata.reduce(intersectAutomata)
   if (isEmpty(keys)) return undefined
-  const key = sequence(text('"'), grammar.automaton('key', keys, encodeJsonLetters), text('"'))
-  return { key: grammar.rule('key', key), value: grammar.rule('value', value) }
+  const letters = grammar.automaton('key', keys, notation.encode)
+  const key = notation.quotesKeys ? sequence(text('"'), letters, text('"')) : letters
+  return { key: grammar.rule('key', key), value: written }
 }
 
 /** One pattern over all names is a map with such keys; more, or named properties beside it, would have to hold together. */
 function readPattern(
   schema: SchemaObject,
   path: string,
+  enforcement: Enforcement,
 ): { readonly keys: Automaton; readonly schema: JsonSchema; readonly path: string } | undefined {
   if (schema['patternProperties'] === undefined) return undefined
   const entries = Object.entries(requireRecord(schema['patternProperties'], `${path}.patternProperties`))
@@ -171,34 +181,38 @@ function readPattern(
   const [source, value] = only
   const valuePath = pathTo(`${path}.patternProperties`, source)
   if (entries.length > 1 || schema['properties'] !== undefined) {
-    throw unenforceable(
-      `${path}.patternProperties`,
+    enforcement.lacks(
+      path,
+      'patternProperties',
       "'patternProperties' with several patterns, or beside 'properties',",
     )
+    return undefined
   }
-  const keys = stringAutomaton({ pattern: source }, valuePath)
+  const keys = stringAutomaton({ pattern: source }, valuePath, enforcement)
   if (keys === undefined) return undefined
   return { keys, schema: requireSchema(value, valuePath), path: valuePath }
 }
 
 /** The names that `propertyNames` allows; undefined for all. */
-function namesAutomaton(schema: SchemaObject, path: string): Automaton | undefined {
+function namesAutomaton(schema: SchemaObject, path: string, enforcement: Enforcement): Automaton | undefined {
   const names = schema['propertyNames']
   if (names === undefined || names === true) return undefined
   const namesPath = `${path}.propertyNames`
   const { type, enum: values, const: value, ...rest } = requireRecord(names, namesPath)
-  if (type !== undefined && type !== 'string') throw unenforceable(namesPath, "'propertyNames' of another type")
+  if (type !== undefined && type !== 'string') {
+    enforcement.lacks(path, 'propertyNames', "'propertyNames' of another type")
+  }
   const unknown = Object.keys(rest).find(
     (keyword) => !['pattern', 'format', 'minLength', 'maxLength', 'description', 'title'].includes(keyword),
   )
-  if (unknown !== undefined) throw unenforceable(`${namesPath}.${unknown}`, `'${unknown}' for names`)
+  if (unknown !== undefined) enforcement.lacks(namesPath, unknown, `'${unknown}' for names`)
   const listed = value === undefined ? values : [value]
   const automata: Automaton[] = []
   if (Array.isArray(listed)) {
     const texts = listed.filter((name) => typeof name === 'string')
     automata.push(automatonOf(pattern.choice(...texts.map((name) => pattern.text(name)))))
   }
-  const described = stringAutomaton(rest, namesPath)
+  const described = stringAutomaton(rest, namesPath, enforcement)
   if (described !== undefined) automata.push(described)
   return automata.length === 0
     ? automatonOf(pattern.repeat(pattern.set(anyCodePoint), 0))

@@ -9,6 +9,7 @@ import {
   requireSchema,
   requireSchemas,
   unenforceable,
+  type KeywordJudge,
   type SchemaObject,
 } from './schema-keywords.ts'
 import { mergeSchemas } from './schema-merge.ts'
@@ -22,10 +23,12 @@ export interface Located {
 /** Follows references and resolves combinations, within the limits on schemas. One for each root schema. */
 export class SchemaResolver {
   readonly #root: Located
+  readonly #judge: KeywordJudge
   #nodes = 0
 
-  constructor(root: Located) {
+  constructor(root: Located, judge: KeywordJudge) {
     this.#root = root
+    this.#judge = judge
   }
 
   /** Counts one more subschema. Throws `limit_exceeded` when there are too many, or they nest too deep. */
@@ -76,11 +79,11 @@ export class SchemaResolver {
     if (typeof schema === 'boolean') return schema ? [{}] : []
     if (following.includes(schema)) throw invalidSchema(path, 'it refers to itself without end')
     const inside = [...following, schema]
-    const { $ref, allOf, anyOf, oneOf, unevaluatedProperties, ...own } = assertionsOf(schema, path)
+    const { $ref, allOf, anyOf, oneOf, unevaluatedProperties, ...own } = assertionsOf(schema, path, this.#judge)
     let found: readonly SchemaObject[] = [own]
     const narrow = (options: readonly SchemaObject[]): void => {
       found = found.flatMap((one) =>
-        options.map((other) => mergeSchemas(one, other, path)).filter((merged) => merged !== false),
+        options.map((other) => mergeSchemas(one, other, path, this.#judge)).filter((merged) => merged !== false),
       )
       this.count(0)
       if (found.length > grammarOptions.maxSchemaNodes.default) this.#nodes += found.length
@@ -111,7 +114,9 @@ export class SchemaResolver {
     for (const [at, one] of options.entries()) {
       for (const other of options.slice(at + 1)) {
         const exclusive = one.every((a) => other.every((b) => excludes(a, b)))
-        if (!exclusive) throw unenforceable(`${path}.oneOf`, "'oneOf' over schemas that one value may satisfy together")
+        if (exclusive) continue
+        this.#judge.lacks(path, 'oneOf', "'oneOf' over schemas that one value may satisfy together")
+        return
       }
     }
   }

@@ -58,11 +58,11 @@ export function createAnswerReader(
           return
         case 'finished': {
           const answer = answerOf(event.index)
-          yield* answer.end()
-          totals.reasoningTokens += answer.reasoningTokens
           const { index, stopReason } = event
           // The template's own end of a turn is no stop text of the client's.
           const told = typeof stopReason === 'number' || (stopReason !== undefined && request.stop.includes(stopReason))
+          yield* answer.end(told || event.reason === 'length')
+          totals.reasoningTokens += answer.reasoningTokens
           const calls = event.reason === 'stop' && answer.called && (!told || answer.callIsWhole)
           const reason: FinishReason = calls ? 'toolCalls' : event.reason
           yield { type: 'finished', index, reason, ...(told && { stopReason }) }

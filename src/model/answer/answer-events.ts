@@ -1,6 +1,8 @@
 import type { ChatInput, GenerationEvent, TokenLogprobs } from '../../inference/index.ts'
 import type { AnswerShape } from './answer-shape.ts'
+import { LogprobCutter } from './logprob-cutter.ts'
 import { createOutputParser, type ChatOutputParser } from './output-parser.ts'
+import type { ChatPiece } from './piece-writer.ts'
 
 /** Text as an engine generated it, and the tokens that it accounts for. */
 export interface AnswerText {
@@ -12,7 +14,8 @@ export interface AnswerText {
 /**
  * One continuation on its way into the language of inference. The text of a chat goes through the model's output
  * parser, which tells answer, thinking and tool calls apart and may hold some of it back; the first piece that it lets
- * go accounts for all tokens held until then. Other text stays as it is.
+ * go accounts for all tokens held until then. Other text stays as it is. Log-probabilities go with the text of their
+ * tokens.
  */
 export class AnswerEvents {
   /** A tool was called: the turn ended for that. */
@@ -23,7 +26,11 @@ export class AnswerEvents {
   readonly #index: number
   readonly #parser: ChatOutputParser | undefined
   #tokens = 0
-  #logprobs: readonly TokenLogprobs[] | undefined
+  readonly #logprobs = new LogprobCutter()
+  #wantsLogprobs = false
+  /** Length of the text so far, where no parser counts it. */
+  #length = 0
+  #last: 'text' | 'reasoning' = 'text'
 
   constructor(index: number, chat: { readonly input: ChatInput; readonly answer: AnswerShape } | undefined) {
     this.#index = index
@@ -41,44 +48,54 @@ export class AnswerEvents {
   }
 
   *push({ text, tokens, logprobs }: AnswerText): Iterable<GenerationEvent> {
-    if (this.#parser === undefined) {
-      yield { type: 'text', index: this.#index, text, tokens, ...(logprobs && { logprobs }) }
-      return
-    }
     this.#tokens += tokens
-    if (logprobs !== undefined) this.#logprobs = [...(this.#logprobs ?? []), ...logprobs]
-    yield* this.#give(this.#parser.push(text))
+    if (logprobs !== undefined) {
+      this.#wantsLogprobs = true
+      this.#logprobs.push(logprobs)
+    }
+    if (this.#parser !== undefined) return yield* this.#give(this.#parser.push(text))
+    yield this.#event({ type: 'text', text, at: this.#length })
+    this.#length += text.length
   }
 
-  /** What was held back; tokens without any text still count, and are billed. */
-  *end(): Iterable<GenerationEvent> {
-    if (this.#parser === undefined) return
-    yield* this.#give(this.#parser.end())
-    if (this.#tokens === 0) return
-    const { tokens, ...logprobs } = this.#take()
-    // What ends a call is no text.
-    yield { type: 'text', index: this.#index, text: '', tokens, ...(!this.called && logprobs) }
+  /** What was held back; tokens without any text still count, and are billed. `cut`: the model had not ended its answer. */
+  *end(cut: boolean): Iterable<GenerationEvent> {
+    if (this.#parser !== undefined) yield* this.#give(this.#parser.end(cut))
+    const rest = this.#logprobs.close()
+    if (this.#tokens > 0 || rest.length > 0) yield this.#told(this.#last, '', rest)
   }
 
-  *#give(pieces: ReturnType<ChatOutputParser['push']>): Iterable<GenerationEvent> {
+  *#give(pieces: readonly ChatPiece[]): Iterable<GenerationEvent> {
     for (const piece of pieces) {
-      const { tokens, ...logprobs } = this.#take()
-      if (piece.type === 'toolCall') {
-        this.called = true
-        this.#arguments = (piece.id === undefined ? this.#arguments : '') + piece.arguments
-        yield { ...piece, index: this.#index, tokens }
+      if (piece.type !== this.#last) {
+        const rest = this.#logprobs.close()
+        if (rest.length > 0) yield this.#told(this.#last, '', rest)
+      }
+      if (piece.type !== 'toolCall') {
+        yield this.#event(piece)
         continue
       }
-      if (piece.type === 'reasoning') this.reasoningTokens += tokens
-      yield { type: piece.type, index: this.#index, text: piece.text, tokens, ...logprobs }
+      this.called = true
+      this.#arguments = (piece.id === undefined ? this.#arguments : '') + piece.arguments
+      yield { ...piece, index: this.#index, tokens: this.#take() }
     }
   }
 
-  #take() {
+  #event({ type, text, at }: Exclude<ChatPiece, { type: 'toolCall' }>): GenerationEvent {
+    this.#last = type
+    return this.#told(type, text, this.#logprobs.take(at, text.length))
+  }
+
+  #told(type: 'text' | 'reasoning', text: string, logprobs: readonly TokenLogprobs[]): GenerationEvent {
+    const tokens = this.#take()
+    if (type === 'reasoning') this.reasoningTokens += tokens
+    const told = this.#wantsLogprobs && (text !== '' || logprobs.length > 0)
+    return { type, index: this.#index, text, tokens, ...(told && { logprobs }) }
+  }
+
+  #take(): number {
     const tokens = this.#tokens
-    const logprobs = this.#logprobs
     this.#tokens = 0
-    this.#logprobs = undefined
-    return { tokens, ...(logprobs && { logprobs }) }
+    return tokens
   }
 }

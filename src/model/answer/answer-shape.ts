@@ -1,4 +1,4 @@
-import type { CallConvention } from './conventions.ts'
+import type { CallConvention } from './call-convention.ts'
 import type { ThinkingMarks } from './thinking.ts'
 
 /** What the answer to a rendered chat may be made of: for its parser, and for the grammar that binds it. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createId } from '../../core/index.ts'
 import type { TextMessage } from '../../inference/index.ts'
-import type { CallConvention } from './conventions.ts'
+import type { CallConvention } from './call-convention.ts'
 
 /** A fresh identifier for a call, in the form that the family's template will take back. */
 export function createCallId(convention: CallConvention): string {

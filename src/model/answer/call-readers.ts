@@ -1,7 +1,8 @@
 import type { ToolDefinition } from '../../inference/index.ts'
+import { isName } from './call-name.ts'
 import { readArguments, readJsonCall } from './json-call.ts'
 import type { PieceWriter } from './piece-writer.ts'
-import { glmTags, qwenTags, readTaggedArguments } from './tagged-call.ts'
+import { glmTags, qwenTags, readTaggedCall, type TaggedStyle } from './tagged-call.ts'
 import { peek, readUntil, skipSpace, tryTake, type Reading, type TextCursor } from './text-cursor.ts'
 
 /** Reads an answer of text and calls to its end. One for each way in which models write calls. */
@@ -9,45 +10,95 @@ export type AnswerReader = (cursor: TextCursor, out: PieceWriter, tools: ToolMap
 /** The tools that may be called, by name. */
 export type ToolMap = ReadonlyMap<string, ToolDefinition>
 
+/** How a family marks its calls. */
+export interface CallMarks {
+  readonly open: string
+  /** Undefined where nothing closes calls. */
+  readonly close: string | undefined
+  /** Arguments as tags; undefined: calls are JSON objects. */
+  readonly tags: TaggedStyle | undefined
+  /** Marks around plain text that are none of it. */
+  readonly dropped?: readonly string[]
+}
+
 /**
- * Hermes, Qwen, GLM, and models without a convention of their own, which are told this one:
+ * Families that put marks around a call or several:
  *
- *   text <tool_call> {"name": "f", "arguments": {…}} </tool_call> text <tool_call> …
+ *   Hermes, Qwen, and what models without a convention are told:   text <tool_call> {"name": "f", "arguments": {…}} </tool_call> text …
+ *   Granite, Nemotron, Command:   <TOOLCALL> [{"name": "f", "arguments": {…}}, …] </TOOLCALL>
+ *   Qwen3-Coder, GLM, MiniMax, DeepSeek V3.2:   marks around tags, see TaggedStyle
+ *
+ * A call of a known tool whose opening mark the model has left out is a call all the same.
  */
-export function* readTagged(cursor: TextCursor, out: PieceWriter, tools: ToolMap): Reading<void> {
-  for (;;) {
-    // Marked before the search, so that a call that is none can be given back with its tag.
-    if ((yield* readUntil(cursor, ['<tool_call>'], (text) => out.text(text))) === undefined) return
-    cursor.mark()
-    yield* skipSpace(cursor)
-    const called = yield* readCallBody(cursor, out, tools)
-    if (called) {
-      yield* readUntil(cursor, ['</tool_call>'], ignore)
-      cursor.since()
-    } else {
-      out.verbatim(`<tool_call>${cursor.since()}`)
+export function createMarkedReader(marks: CallMarks): AnswerReader {
+  const { open, close, tags, dropped = [] } = marks
+  const bare = tags === undefined || tags.nameOpen === '' ? [] : [tags.nameOpen]
+  return function* readMarked(cursor, out, tools) {
+    for (;;) {
+      const found = yield* readUntil(cursor, [open, ...bare, ...dropped], (text) => out.text(text))
+      if (found === undefined) return
+      if (dropped.includes(found)) continue
+      // Marked before the search, so that a call that is none can be given back with its tag.
+      cursor.mark()
+      const { calls, end } =
+        found === open
+          ? yield* readMarkedCalls(cursor, out, marks, tools)
+          : yield* readBareCall(cursor, out, marks, tools)
+      if (end === 'none') giveBack(cursor, out, calls === 0 ? found : '')
+      else cursor.since()
+      if (end === 'open' && close !== undefined) yield* readUntil(cursor, [close], ignore)
     }
   }
 }
 
-function* readCallBody(cursor: TextCursor, out: PieceWriter, tools: ToolMap): Reading<boolean> {
+interface MarkedCalls {
+  readonly calls: number
+  /** `none`: what was taken since the last call belongs to no call. `open`: the closing mark follows. */
+  readonly end: 'none' | 'open' | 'closed'
+}
+
+function* readMarkedCalls(
+  cursor: TextCursor,
+  out: PieceWriter,
+  { tags }: CallMarks,
+  tools: ToolMap,
+): Reading<MarkedCalls> {
+  yield* skipSpace(cursor)
   const next = yield* peek(cursor)
-  if (next === '{') return yield* readJsonCall(cursor, out, acceptAny)
-  const tagged = yield* tryTake(cursor, qwenTags.nameOpen)
-  const marks = tagged ? [qwenTags.nameClose] : [glmTags.keyOpen, '</tool_call>', '\n']
-  let name = ''
-  const found = yield* readUntil(cursor, marks, (text) => (name += text))
-  name = name.trim()
-  if (found === undefined || !isName(name)) return false
-  out.startCall(name)
-  if (found === '</tool_call>') {
-    out.endCall()
-    return true
+  if (next === '{' || next === '[') {
+    const { calls, complete } = yield* readCallList(cursor, out, acceptAny)
+    return { calls, end: complete ? 'open' : 'none' }
   }
-  // The key's tag was taken with the name; the reader of arguments wants to see it.
-  yield* readTaggedArguments(cursor, out, tagged ? qwenTags : glmTags, tools.get(name), found === glmTags.keyOpen)
-  out.endCall()
-  return true
+  // Models that were taught JSON stray into tags, too.
+  const style = tags ?? (next === '<' ? qwenTags : glmTags)
+  const named = style.nameOpen !== ''
+  for (let calls = 0; ; calls += 1) {
+    if (named) yield* skipSpace(cursor)
+    if (named && !(yield* tryTake(cursor, style.nameOpen))) return { calls, end: calls > 0 ? 'open' : 'none' }
+    const read = yield* readTaggedCall(cursor, out, style, tools, false)
+    if (read === 'none') return { calls, end: 'none' }
+    if (!named) return { calls: 1, end: read === 'closed' ? 'closed' : 'open' }
+    cursor.mark()
+  }
+}
+
+/** A call of a known tool behind its name's mark, the opening mark left out. */
+function* readBareCall(
+  cursor: TextCursor,
+  out: PieceWriter,
+  { tags = qwenTags, close }: CallMarks,
+  tools: ToolMap,
+): Reading<MarkedCalls> {
+  if ((yield* readTaggedCall(cursor, out, tags, tools, true)) === 'none') return { calls: 0, end: 'none' }
+  yield* skipSpace(cursor)
+  if (close !== undefined) yield* tryTake(cursor, close)
+  return { calls: 1, end: 'closed' }
+}
+
+/** Gives back as text what looked like a call and was none; nothing of one that a cut left unfinished. */
+export function giveBack(cursor: TextCursor, out: PieceWriter, mark: string): void {
+  const seen = cursor.since()
+  if (!cursor.cut || cursor.rest !== '') out.verbatim(mark + seen)
 }
 
 /**
@@ -65,8 +116,8 @@ export function* readMistral(cursor: TextCursor, out: PieceWriter): Reading<void
     const next = yield* peek(cursor)
     const listed = next === '[' || next === '{'
     const { calls, complete } = listed ? yield* readCallList(cursor, out, acceptAny) : yield* readNamedCall(cursor, out)
-    const seen = cursor.since()
-    if (!complete) out.verbatim(calls === 0 ? `[TOOL_CALLS]${seen}` : seen)
+    if (complete) cursor.since()
+    else giveBack(cursor, out, calls === 0 ? '[TOOL_CALLS]' : '')
   }
 }
 
@@ -77,7 +128,7 @@ interface CallsRead {
 }
 
 /** One call object, or several in brackets or behind each other. Restarts the cursor's mark behind each call. */
-function* readCallList(cursor: TextCursor, out: PieceWriter, accepts: (name: string) => boolean): Reading<CallsRead> {
+export function* readCallList(cursor: TextCursor, out: PieceWriter, accepts: (name: string) => boolean): Reading<CallsRead> {
   let calls = 0
   const bracketed = yield* tryTake(cursor, '[')
   for (;;) {
@@ -125,98 +176,28 @@ export function* readLlama(cursor: TextCursor, out: PieceWriter, tools: ToolMap)
     if (next === '{' || next === '[') {
       const { calls, complete } = yield* readCallList(cursor, out, (name) => tools.has(name))
       const seen = cursor.since()
-      if (!complete) out.verbatim(calls === 0 ? tag + seen : seen)
+      if (!complete && !(isUnfinishedCall(seen, tools) && cursor.cut)) out.verbatim(calls === 0 ? tag + seen : seen)
     } else {
-      out.text(tag + cursor.since())
+      const seen = cursor.since()
+      if (tag === '' || !cursor.cut || cursor.rest !== '') out.text(tag + seen)
     }
     if ((yield* readUntil(cursor, [pythonTag], (text) => out.text(text))) === undefined) return
     tag = pythonTag
   }
 }
 
+/** Whether the text is the beginning of a call of a known tool, and not of an answer in JSON. */
+function isUnfinishedCall(seen: string, tools: ToolMap): boolean {
+  const begun = seen.trim()
+  return [...tools.keys()].some((name) => `{"name": ${JSON.stringify(name)}, "parameters": `.startsWith(begun))
+}
+
 const pythonTag = '<|python_tag|>'
-
-/**
- * DeepSeek and Kimi: calls in a section of special tokens, each in two halves.
- *
- *   DeepSeek R1, V3: <｜tool▁call▁begin｜>function<｜tool▁sep｜>f \n ```json \n {…} \n ``` <｜tool▁call▁end｜>
- *   DeepSeek V3.1:   <｜tool▁call▁begin｜>f<｜tool▁sep｜>{…}<｜tool▁call▁end｜>
- *   Kimi K2:         <|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>
- */
-export interface SectionMarks {
-  readonly sectionBegin: string
-  readonly sectionEnd: string
-  readonly callBegin: string
-  readonly separator: string
-  readonly callEnd: string
-}
-
-export const deepseekMarks: SectionMarks = {
-  sectionBegin: '<｜tool▁calls▁begin｜>',
-  sectionEnd: '<｜tool▁calls▁end｜>',
-  callBegin: '<｜tool▁call▁begin｜>',
-  separator: '<｜tool▁sep｜>',
-  callEnd: '<｜tool▁call▁end｜>',
-}
-
-export const kimiMarks: SectionMarks = {
-  sectionBegin: '<|tool_calls_section_begin|>',
-  sectionEnd: '<|tool_calls_section_end|>',
-  callBegin: '<|tool_call_begin|>',
-  separator: '<|tool_call_argument_begin|>',
-  callEnd: '<|tool_call_end|>',
-}
-
-export function createSectionReader(marks: SectionMarks): AnswerReader {
-  return function* readSections(cursor, out) {
-    for (;;) {
-      const stops = [marks.sectionBegin, marks.callBegin, marks.sectionEnd]
-      const found = yield* readUntil(cursor, stops, (text) => out.text(text))
-      if (found === undefined) return
-      if (found === marks.callBegin) yield* readSectionCall(cursor, out, marks)
-    }
-  }
-}
-
-function* readSectionCall(cursor: TextCursor, out: PieceWriter, marks: SectionMarks): Reading<void> {
-  cursor.mark()
-  let name = ''
-  const found = yield* readUntil(cursor, [marks.separator, marks.callEnd], (text) => (name += text))
-  yield* skipSpace(cursor)
-  // `function` in front of the separator is the kind of call; its name follows, then a fenced block.
-  if (found === marks.separator && (yield* peek(cursor)) !== '{') {
-    let line = ''
-    yield* readUntil(cursor, ['\n'], (text) => (line += text))
-    if (isName(line.trim())) name = line
-    yield* tryTake(cursor, '```json')
-    yield* skipSpace(cursor)
-  }
-  name = name
-    .trim()
-    .replace(/^functions\./, '')
-    .replace(/:\d+$/, '')
-  const seen = cursor.since()
-  if (found === undefined || !isName(name)) {
-    out.verbatim(marks.callBegin + seen)
-    return
-  }
-  out.startCall(name)
-  if (found === marks.separator) {
-    yield* readArguments(cursor, (text) => out.callArguments(text))
-    yield* readUntil(cursor, [marks.callEnd], ignore)
-  }
-  out.endCall()
-}
-
-/** What can be the name of a function; OpenAI allows 64 characters, models' own tools add dots. */
-export function isName(text: string): boolean {
-  return /^[\w.:/-]{1,128}$/.test(text)
-}
 
 function acceptAny(name: string): boolean {
   return isName(name)
 }
 
-function ignore(): void {
+export function ignore(): void {
   // Syntax between the parts.
 }

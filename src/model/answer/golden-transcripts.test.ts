@@ -368,7 +368,10 @@ describe('createOutputParser', () => {
     const [transcript] = transcripts
     if (transcript === undefined) throw new Error('no transcript')
     const parser = parserFor(transcript)
-    expect(parser.push('I write <tool')).toEqual([{ type: 'text', text: 'I write' }])
-    expect(parser.push('box> now')).toEqual([{ type: 'text', text: ' <toolbox> now' }])
+    expect(parser.push('I write <tool')).toMatchObject([{ type: 'text', text: 'I write' }])
+    expect(parser.push('box> now')).toMatchObject([
+      { type: 'text', text: ' ' },
+      { type: 'text', text: '<toolbox> now' },
+    ])
   })
 })

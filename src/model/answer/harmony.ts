@@ -1,4 +1,4 @@
-import { isName } from './call-readers.ts'
+import { isName } from './call-name.ts'
 import type { PieceWriter } from './piece-writer.ts'
 import { readUntil, type Reading, type TextCursor } from './text-cursor.ts'
 

@@ -25,7 +25,7 @@ export function* readJsonCall(
     if (member === undefined) return finish(started, out)
     const { key } = member
     const next = yield* peek(cursor)
-    if ((key === 'name' || key === 'function') && next === '"') {
+    if ((key === 'name' || key === 'function' || key === 'tool_name') && next === '"') {
       name = decodeJsonString(yield* readJsonString(cursor))
       if (name === undefined || !accepts(name)) return finish(started, out)
     } else if (key === 'function' && next === '{' && !started) {

@@ -1,7 +1,7 @@
 /** A part of an answer. Concatenated, the parts are equal however the text was cut before it came. */
 export type ChatPiece =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'reasoning'; readonly text: string }
+  | TextPiece<'text'>
+  | TextPiece<'reasoning'>
   | {
       readonly type: 'toolCall'
       /** Position of the call in this answer, from 0. */
@@ -13,6 +13,13 @@ export type ChatPiece =
       readonly arguments: string
     }
 
+interface TextPiece<Type extends string> {
+  readonly type: Type
+  readonly text: string
+  /** Where it begins in the generated text, in UTF-16 units: what is left out (marks, space) lies between pieces. */
+  readonly at: number
+}
+
 /**
  * Collects the pieces of one answer. White space between the parts belongs to the model's syntax, not to the answer:
  * it is held back until text follows, and dropped where a call or the end of thinking does.
@@ -20,15 +27,20 @@ export type ChatPiece =
 export class PieceWriter {
   readonly #parallel: boolean
   readonly #createCallId: () => string
+  readonly #position: () => number
   #pieces: ChatPiece[] = []
   #heldSpace = ''
+  /** Where the space that is held back ends in the generated text. */
+  #heldEnd = 0
   #last: 'nothing' | 'reasoning' | 'text' | 'call' = 'nothing'
   #calls = 0
   #argumentsWritten = false
 
-  constructor(parallel: boolean, createCallId: () => string) {
+  /** `position`: where the reader stands, behind the text that it hands over. */
+  constructor(parallel: boolean, createCallId: () => string, position: () => number) {
     this.#parallel = parallel
     this.#createCallId = createCallId
+    this.#position = position
   }
 
   /** Whether the call being written is beyond what the request allows, and therefore dropped. */
@@ -46,7 +58,8 @@ export class PieceWriter {
 
   /** Text as it is, white space included: what looked like a call and was none. */
   verbatim(text: string): void {
-    this.#add({ type: 'text', text: this.#heldSpace + text })
+    const whole = this.#heldSpace + text
+    this.#add({ type: 'text', text: whole, at: this.#position() - whole.length })
     this.#heldSpace = ''
     this.#last = 'text'
   }
@@ -74,7 +87,7 @@ export class PieceWriter {
   /** The answer is complete. Space at its end counts only where text is all there is. */
   end(): void {
     if ((this.#last === 'text' || this.#last === 'nothing') && this.#calls === 0 && this.#heldSpace !== '') {
-      this.#add({ type: 'text', text: this.#heldSpace })
+      this.#add({ type: 'text', text: this.#heldSpace, at: this.#heldEnd - this.#heldSpace.length })
     }
     this.#heldSpace = ''
   }
@@ -97,12 +110,22 @@ export class PieceWriter {
     const body = goesOn ? text : text.trimStart()
     const trimmed = body.trimEnd()
     if (trimmed === '') {
-      if (goesOn) this.#heldSpace += body
+      if (goesOn && body !== '') this.#hold(body, this.#position())
       return
     }
-    this.#add({ type, text: (goesOn ? this.#heldSpace : '') + trimmed })
-    this.#heldSpace = body.slice(trimmed.length)
+    const end = this.#position() - (body.length - trimmed.length)
+    if (goesOn && this.#heldSpace !== '') {
+      this.#add({ type, text: this.#heldSpace, at: this.#heldEnd - this.#heldSpace.length })
+    }
+    this.#add({ type, text: trimmed, at: end - trimmed.length })
+    this.#heldSpace = ''
+    this.#hold(body.slice(trimmed.length), this.#position())
     this.#last = type
+  }
+
+  #hold(space: string, end: number): void {
+    this.#heldSpace += space
+    this.#heldEnd = end
   }
 
   /** Joins neighbours of one kind, so that one push gives few pieces. */
@@ -110,8 +133,14 @@ export class PieceWriter {
     const last = this.#pieces.at(-1)
     if (last?.type === 'toolCall' && piece.type === 'toolCall' && last.call === piece.call) {
       this.#pieces[this.#pieces.length - 1] = { ...last, arguments: last.arguments + piece.arguments }
-    } else if (last !== undefined && last.type !== 'toolCall' && piece.type === last.type) {
-      this.#pieces[this.#pieces.length - 1] = { type: last.type, text: last.text + piece.text }
+    } else if (
+      last !== undefined &&
+      last.type !== 'toolCall' &&
+      piece.type !== 'toolCall' &&
+      last.type === piece.type &&
+      last.at + last.text.length === piece.at
+    ) {
+      this.#pieces[this.#pieces.length - 1] = { ...last, text: last.text + piece.text }
     } else {
       this.#pieces.push(piece)
     }

@@ -12,6 +12,8 @@ export class TextCursor {
   #at = 0
   #marked = false
   #ended = false
+  #cut = false
+  #position = 0
 
   /** What has arrived and is not taken yet. */
   get rest(): string {
@@ -23,17 +25,29 @@ export class TextCursor {
     return this.#ended
   }
 
+  /** The text has ended before the model ended it: at a token limit, or at a stop text. */
+  get cut(): boolean {
+    return this.#cut
+  }
+
+  /** How much was taken so far, in UTF-16 units from the beginning of the text. */
+  get position(): number {
+    return this.#position
+  }
+
   feed(text: string): void {
     this.#kept += text
   }
 
-  end(): void {
+  end(cut: boolean): void {
     this.#ended = true
+    this.#cut = cut
   }
 
   take(length: number): string {
     const taken = this.#kept.slice(this.#at, this.#at + length)
     this.#at += taken.length
+    this.#position += taken.length
     if (!this.#marked) this.#forget()
     return taken
   }
@@ -77,9 +91,12 @@ export function* readUntil(
       emit(cursor.take(found.at))
       return cursor.take(found.mark.length)
     }
-    const heldBack = cursor.ended ? 0 : Math.max(...marks.map((mark) => beginningAtEnd(rest, mark)))
+    const heldBack = cursor.ended ? cutOff(cursor, marks) : Math.max(...marks.map((mark) => beginningAtEnd(rest, mark)))
     emit(cursor.take(rest.length - heldBack))
-    if (cursor.ended) return undefined
+    if (cursor.ended) {
+      cursor.take(heldBack)
+      return undefined
+    }
     yield
   }
 }
@@ -112,6 +129,16 @@ export function* tryTake(cursor: TextCursor, mark: string): Reading<boolean> {
 export function* peek(cursor: TextCursor): Reading<string | undefined> {
   while (cursor.rest === '' && !cursor.ended) yield
   return cursor.rest[0]
+}
+
+/** Length of the mark that a cut left unfinished at the end: at least half of one, or it may as well be text. */
+function cutOff({ cut, rest }: TextCursor, marks: readonly string[]): number {
+  if (!cut) return 0
+  const lengths = marks.map((mark) => {
+    const length = beginningAtEnd(rest, mark)
+    return 2 * length >= mark.length ? length : 0
+  })
+  return Math.max(0, ...lengths)
 }
 
 function firstOf(text: string, marks: readonly string[]): { at: number; mark: string } | undefined {

@@ -89,7 +89,7 @@ export class TritonGeneration {
 
   *#close(reason: FinishReason, stopReason: string | undefined): Iterable<GenerationEvent> {
     this.finished = true
-    yield* this.#answer.end()
+    yield* this.#answer.end(reason === 'length' || stopReason !== undefined)
     this.#usage.reasoningTokens += this.#answer.reasoningTokens
     // The template's own end of a turn is no stop text of the client's.
     const told = stopReason !== undefined && this.#ask.request.stop.includes(stopReason) ? { stopReason } : {}
