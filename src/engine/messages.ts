@@ -88,7 +88,10 @@ export interface JobRequest {
   readonly n: number
   /** Undefined: as many as the context has room for. */
   readonly maxTokens: number | undefined
+  /** The client's stop texts. */
   readonly stop: readonly string[]
+  /** Where they do not count. */
+  readonly quiet: QuietMarks | undefined
   readonly ignoreEos: boolean
   /** Neither an end of generation nor a stop ends the first so many tokens. */
   readonly minTokens: number
@@ -99,10 +102,18 @@ export interface JobRequest {
   readonly deadlineMs: number | undefined
   /** Control tokens that appear in the text all the same: a chat's output parser wants to see them. */
   readonly shownTexts: readonly string[]
-  /** Control tokens that end a turn by their text, which is among `stop`. */
+  /** The template's ends of a turn: texts, or control tokens of that text. */
   readonly turnEndTexts: readonly string[]
   /** Continuation i draws with `seed + i`. */
   readonly sampling: JobSampling
+}
+
+/** Marks around what is no content: thinking, or all that comes before a final message. */
+export interface QuietMarks {
+  readonly open: string
+  readonly close: string
+  /** The text begins inside them. */
+  readonly opened: boolean
 }
 
 /** What decides which token follows. Fields as in inference's SamplingOptions. */

@@ -49,6 +49,11 @@ export interface Engine {
 export interface GenerationTrace {
   /** The replica that works on it from now on, by its address: for engines that stand for several. */
   placed(endpoint: string): void
+  /**
+   * Before the first event: keywords of tools' schemas that generation does not hold, each with the tool's name
+   * (`search uniqueItems`). Tools that are not strict are served all the same.
+   */
+  unenforced?(keywords: readonly string[]): void
 }
 
 export type TokenizeInput =

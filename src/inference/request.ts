@@ -78,7 +78,7 @@ export interface ToolCall {
 export interface ToolDefinition {
   readonly name: string
   readonly description: string | undefined
-  /** JSON Schema of the arguments; undefined: any object. */
+  /** JSON Schema of the arguments; undefined: it takes none. */
   readonly parameters: JsonSchema | undefined
   readonly strict: boolean
 }

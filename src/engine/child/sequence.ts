@@ -1,7 +1,7 @@
 import type { Sampler } from './backend.ts'
 import type { JobRequest, RowLogprobs } from '../messages.ts'
 import type { Holder } from './prefix-tree.ts'
-import { StopMatcher } from '../../inference/index.ts'
+import { StopTexts } from './stop-texts.ts'
 
 /**
  * One continuation of one request inside the step loop.
@@ -32,7 +32,7 @@ export class Sequence implements Holder {
   sampler: Sampler | undefined
   /** Bytes of half a character wait in here. */
   readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  readonly matcher: StopMatcher
+  readonly matcher: StopTexts
   /** Generated tokens whose text is still held back, with their log-probabilities. */
   heldTokens = 0
   heldLogprobs: RowLogprobs[] = []
@@ -41,7 +41,7 @@ export class Sequence implements Holder {
     this.group = group
     this.index = index
     this.arrival = arrival
-    this.matcher = new StopMatcher(group.job.stop)
+    this.matcher = new StopTexts(group.job.turnEndTexts, group.job.stop, group.job.quiet)
     this.tokens = prompt
     this.length = prompt.length
   }
@@ -97,7 +97,7 @@ export interface RequestGroup {
 }
 
 /** A generation as it reaches the loop: all decided, all numbers. */
-export interface Job extends Omit<JobRequest, 'shownTexts' | 'turnEndTexts'> {
+export interface Job extends Omit<JobRequest, 'shownTexts'> {
   readonly prompt: Int32Array
   readonly shownTokens: ReadonlySet<number>
   readonly turnEndTokens: readonly number[]

@@ -173,6 +173,8 @@ function createJob(key: number, prompt: readonly number[], changes: Partial<Job>
     deadlineMs: undefined,
     shownTokens: new Set(),
     turnEndTokens: [],
+    turnEndTexts: [],
+    quiet: undefined,
     sampling: {
       temperature: 0,
       topP: 1,

@@ -338,10 +338,12 @@ export class StepLoop {
     if (sequence.mayStop && job.stopTokens.includes(token)) return this.#flush(sequence, 'stop', token)
     const ends = this.#vocabulary.isEndOfGeneration(token)
     if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop')
-    // Those of the text: an end is none of it.
-    if (job.logprobs !== undefined) sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
     if (!ends) {
       const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
+      // Log-probabilities are those of the text: tokens that are not shown are none of it.
+      if (job.logprobs !== undefined && piece.length > 0) {
+        sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
+      }
       const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }), sequence.mayStop)
       this.#tell(sequence, text)
       if (stop !== undefined) return this.#finish(sequence, 'stop', stop)
@@ -352,8 +354,11 @@ export class StepLoop {
 
   /** Ends a sequence after letting out what was held back: half characters, and what might have become a stop text. */
   #flush(sequence: Sequence, reason: 'stop' | 'length', stopToken?: number): void {
-    const { text, stop } = sequence.matcher.push(sequence.decoder.decode(), sequence.mayStop)
-    this.#tell(sequence, stop === undefined ? text + sequence.matcher.flush() : text)
+    const { matcher, mayStop } = sequence
+    const last = matcher.push(sequence.decoder.decode(), mayStop)
+    const rest = last.stop === undefined ? matcher.flush(mayStop) : { text: '', stop: last.stop }
+    const { stop } = rest
+    this.#tell(sequence, last.text + rest.text)
     this.#finish(sequence, stop === undefined ? reason : 'stop', stop ?? stopToken)
   }
 

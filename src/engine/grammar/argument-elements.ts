@@ -48,7 +48,12 @@ function writeValue(compiler: SchemaCompiler, schema: JsonSchema, path: string, 
       for (const keyword of ['minItems', 'maxItems', 'uniqueItems', 'prefixItems']) {
         if (keyword in one) compiler.enforcement.lacks(path, keyword, `'${keyword}' of a list of elements`)
       }
-      const item = writeValue(compiler, requireSchema(one['items'] ?? true, `${path}.items`), `${path}.items`, depth + 1)
+      const item = writeValue(
+        compiler,
+        requireSchema(one['items'] ?? true, `${path}.items`),
+        `${path}.items`,
+        depth + 1,
+      )
       return item === never ? never : repeat(element(text('item'), item), 0, undefined)
     }
     const { texts, others } = bareValue(compiler, one, path, elementMark)

@@ -27,7 +27,7 @@ export function membersOf({ enforcement }: SchemaCompiler, schema: SchemaObject,
   const properties = requireRecord(schema['properties'] ?? {}, `${path}.properties`)
   const { additionalProperties, required = [] } = schema
   if (!Array.isArray(required)) throw invalidSchema(`${path}.required`, 'a list of names belongs here')
-  const others = additionalProperties ?? (schema['properties'] === undefined)
+  const others = additionalProperties ?? schema['properties'] === undefined
   const unnamed = required.filter((key: unknown) => typeof key === 'string' && !Object.hasOwn(properties, key))
   const all = { ...properties, ...Object.fromEntries(unnamed.map((key: string) => [key, others])) }
   return {
@@ -40,7 +40,12 @@ export function membersOf({ enforcement }: SchemaCompiler, schema: SchemaObject,
 }
 
 /** The arguments as a tag each: those that the schema names in its order, then others where it lets them in. */
-export function writeTags(compiler: SchemaCompiler, style: TaggedStyle, schema: SchemaObject, path: string): Expression {
+export function writeTags(
+  compiler: SchemaCompiler,
+  style: TaggedStyle,
+  schema: SchemaObject,
+  path: string,
+): Expression {
   const { named, others } = membersOf(compiler, schema, path)
   const tags: Expression[] = []
   for (const [key, value, keyPath, required] of named) {

@@ -1,13 +1,7 @@
 import { limitError } from '../../core/index.ts'
 import { choice, never, sequence, text, type Expression } from './expression.ts'
 import { grammarOptions } from './options.ts'
-import {
-  invalidSchema,
-  readTypes,
-  typedKeywords,
-  typeOfValue,
-  type SchemaObject,
-} from './schema-keywords.ts'
+import { invalidSchema, readTypes, typedKeywords, typeOfValue, type SchemaObject } from './schema-keywords.ts'
 import { readBounds } from './schema-number.ts'
 import type { Notation } from './notation.ts'
 import { acceptsText } from './schema-string.ts'

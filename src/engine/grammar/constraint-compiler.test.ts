@@ -161,7 +161,7 @@ describe('schemas that hurt', () => {
     expect(refusal({ type: 'string', pattern: '(a|b)*a(a|b){16}' })).toMatchObject({
       details: { limit: 'maxAutomatonStates' },
     })
-    expect(refusal({ type: 'string', maxLength: 1e9 })).toMatchObject({ details: { limit: 'maxRepetitions' } })
+    expect(refusal({ type: 'string', minLength: 1e9 })).toMatchObject({ details: { limit: 'maxRepetitions' } })
     expect(refusal({ enum: Array.from({ length: 20_000 }, (_, at) => at) })).toMatchObject({
       details: { limit: 'maxSchemaChoices' },
     })

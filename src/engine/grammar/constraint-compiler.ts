@@ -48,7 +48,8 @@ export class ConstraintCompiler {
   compile(request: ConstraintRequest): CompiledConstraint | undefined {
     const { constraint, chat, answer } = request
     if (constraint === undefined && (chat === undefined || chat.tools.length === 0)) return undefined
-    if (constraint?.kind === 'grammar') return { gbnf: constraint.grammar, root: 'root', trigger: undefined, unenforced: [] }
+    if (constraint?.kind === 'grammar')
+      return { gbnf: constraint.grammar, root: 'root', trigger: undefined, unenforced: [] }
     const key = keyOf(request)
     const known = this.#compiled.get(key)
     if (known !== undefined || this.#compiled.has(key)) {
@@ -105,7 +106,8 @@ export class ConstraintCompiler {
     }
     const thinking = writeThinking(grammar, answer)
     const opened = answer.opening.includes('<|message|>')
-    const value = (): Expression => sequence(text(opened ? '' : syntax.textOpen), writeValue(grammar, constraint), text(syntax.textClose))
+    const value = (): Expression =>
+      sequence(text(opened ? '' : syntax.textOpen), writeValue(grammar, constraint), text(syntax.textClose))
     if (chat.toolChoice.kind === 'required' || chat.toolChoice.kind === 'named') {
       return write(sequence(thinking, calls('')), 'tools')
     }

@@ -1,5 +1,12 @@
 import type { JsonSchema } from '../../inference/index.ts'
-import { invalidSchema, pathTo, readTypes, requireRecord, type KeywordJudge, type SchemaObject } from './schema-keywords.ts'
+import {
+  invalidSchema,
+  pathTo,
+  readTypes,
+  requireRecord,
+  type KeywordJudge,
+  type SchemaObject,
+} from './schema-keywords.ts'
 
 /**
  * One schema that says what two say together, both without `$ref`, `allOf`, `anyOf` and `oneOf`. Patterns, formats and multiples that

@@ -9,13 +9,7 @@ import { bareKey, bareKeyLetters } from './notation.ts'
 import { grammarOptions } from './options.ts'
 import * as pattern from './pattern.ts'
 import { readBound, type ValueWriter } from './schema-writer.ts'
-import {
-  invalidSchema,
-  pathTo,
-  requireRecord,
-  requireSchema,
-  type SchemaObject,
-} from './schema-keywords.ts'
+import { invalidSchema, pathTo, requireRecord, requireSchema, type SchemaObject } from './schema-keywords.ts'
 import { stringAutomaton } from './schema-string.ts'
 
 interface Member {
@@ -181,11 +175,7 @@ function readPattern(
   const [source, value] = only
   const valuePath = pathTo(`${path}.patternProperties`, source)
   if (entries.length > 1 || schema['properties'] !== undefined) {
-    enforcement.lacks(
-      path,
-      'patternProperties',
-      "'patternProperties' with several patterns, or beside 'properties',",
-    )
+    enforcement.lacks(path, 'patternProperties', "'patternProperties' with several patterns, or beside 'properties',")
     return undefined
   }
   const keys = stringAutomaton({ pattern: source }, valuePath, enforcement)

@@ -1,5 +1,13 @@
 import { TokenmillError } from '../../core/index.ts'
-import { accepts, automatonOf, complementAutomaton, intersectAutomata, isEmpty, searchAutomatonOf, type Automaton } from './automaton.ts'
+import {
+  accepts,
+  automatonOf,
+  complementAutomaton,
+  intersectAutomata,
+  isEmpty,
+  searchAutomatonOf,
+  type Automaton,
+} from './automaton.ts'
 import { anyCodePoint } from './code-points.ts'
 import type { Enforcement } from './enforcement.ts'
 import { never, repeat, sequence, text, type Expression } from './expression.ts'
@@ -79,12 +87,7 @@ function parse(source: string): pattern.Pattern | string {
 }
 
 /** Any letters, within the length. */
-function writeLetters(
-  { grammar }: ValueWriter,
-  notation: Notation,
-  min: number,
-  max: number | undefined,
-): Expression {
+function writeLetters({ grammar }: ValueWriter, notation: Notation, min: number, max: number | undefined): Expression {
   const { mark } = notation
   if (mark === undefined) return repeat(jsonLetter(grammar), min, max)
   if (min === 0 && max === undefined) return textWithout(grammar, mark)

@@ -1,6 +1,6 @@
 import type { ChatInput, FinishReason, GenerationEvent, GenerationRequest } from '../../inference/index.ts'
 import { AnswerEvents, type AnswerShape, type RenderedChat } from '../../model/index.ts'
-import type { LoopEvent } from '../messages.ts'
+import type { LoopEvent, QuietMarks } from '../messages.ts'
 
 /**
  * Turns the loop's events about one request into the language of inference. In a chat, text goes through the model's
@@ -12,6 +12,8 @@ export interface AnswerReader {
   readonly addSpecialTokens: boolean
   /** Texts that end the answer beside the request's own. */
   readonly stop: readonly string[]
+  /** Where the request's own do not count. */
+  readonly quiet: QuietMarks | undefined
   /** What a chat's answer may be made of. */
   readonly answer: AnswerShape | undefined
   /** Special tokens whose text is wanted: by the parser, or to stop at it. */
@@ -40,6 +42,7 @@ export function createAnswerReader(
     prompt: rendered?.prompt ?? '',
     addSpecialTokens: rendered?.addSpecialTokens ?? true,
     stop: rendered?.stop ?? [],
+    quiet: rendered && quietMarks(rendered.answer),
     answer: rendered?.answer,
     // The end of a turn may be a control token; it is matched by its text, and never emitted.
     shownTexts: rendered === undefined ? [] : [...rendered.specialTexts, ...rendered.stop],
@@ -74,4 +77,12 @@ export function createAnswerReader(
       }
     },
   }
+}
+
+/** Stop texts apply to content: not to thinking, nor to what comes before gpt-oss's final message. */
+function quietMarks({ convention, thinking, opening }: AnswerShape): QuietMarks | undefined {
+  if (thinking !== undefined) return { ...thinking.marks, opened: thinking.opened }
+  const final = convention.syntax.textOpen
+  if (convention.thinking !== 'read' || opening.includes('<|message|>')) return undefined
+  return { open: '', close: final, opened: true }
 }

@@ -1,19 +1,18 @@
 import { limitError } from '../../core/index.ts'
 import type { GenerationRequest } from '../../inference/index.ts'
 import type { AnswerShape } from '../../model/index.ts'
-import type { GrammarSpec } from '../messages.ts'
-import type { ConstraintCompiler } from '../grammar/index.ts'
+import type { CompiledConstraint, ConstraintCompiler } from '../grammar/index.ts'
 
 /**
  * The grammar that a request's output must follow, because of its schema, its tools or a grammar of its own; undefined
  * for none. Throws `unsupported`, `limit_exceeded`, or `invalid_request`, with the keyword's path.
  */
-export function toGrammar(
+export function toConstraint(
   request: GenerationRequest,
   answer: AnswerShape | undefined,
   compiler: ConstraintCompiler,
   maxGrammarBytes: number,
-): GrammarSpec | undefined {
+): CompiledConstraint | undefined {
   const { constraint, input } = request
   if (constraint?.kind === 'grammar') checkGrammar(constraint.grammar, maxGrammarBytes)
   return compiler.compile({ constraint, answer, chat: input.kind === 'chat' ? input.chat : undefined })

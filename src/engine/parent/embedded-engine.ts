@@ -17,6 +17,7 @@ import {
   type EngineStatus,
   type GenerationEvent,
   type GenerationRequest,
+  type GenerationTrace,
   type RerankRequest,
   type RerankResult,
   type TokenizeInput,
@@ -30,7 +31,7 @@ import {
   type ModelPurpose,
 } from '../../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
-import { toGrammar } from './constraint.ts'
+import { toConstraint } from './constraint.ts'
 import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
 import { EngineProcess } from './engine-process.ts'
@@ -129,12 +130,16 @@ export class EmbeddedEngine implements Engine {
     this.#unloadWhenIdle()
   }
 
-  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal,
+    trace?: GenerationTrace,
+  ): AsyncGenerator<GenerationEvent, void> {
     throwIfAborted(signal)
     const adapter = this.#adapterOf(request.model)
     this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
     const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
-    const job = this.#toJob(request, adapter, reader)
+    const job = this.#toJob(request, adapter, reader, trace)
     await this.#process.acquire(signal)
     const queue = this.#open(job.key)
     const stopListening = onAbort(signal, (error) => queue.fail(error))
@@ -202,15 +207,19 @@ export class EmbeddedEngine implements Engine {
     await this.#process.close()
   }
 
-  #toJob(request: GenerationRequest, adapter: number, reader: AnswerReader): JobRequest {
+  #toJob(request: GenerationRequest, adapter: number, reader: AnswerReader, trace?: GenerationTrace): JobRequest {
     const { sampling } = request
-    const grammar = toGrammar(request, reader.answer, this.#constraints, this.#config.options.maxGrammarBytes)
+    const { maxGrammarBytes } = this.#config.options
+    const constraint = toConstraint(request, reader.answer, this.#constraints, maxGrammarBytes)
+    if (constraint !== undefined && constraint.unenforced.length > 0) trace?.unenforced?.(constraint.unenforced)
+    const grammar = constraint && { gbnf: constraint.gbnf, root: constraint.root, trigger: constraint.trigger }
     return {
       key: (this.#keys += 1),
       adapter,
       n: request.n,
       maxTokens: request.maxTokens,
-      stop: [...request.stop, ...reader.stop],
+      stop: request.stop,
+      quiet: reader.quiet,
       // A grammar that is complete allows nothing but the end.
       ignoreEos: request.ignoreEos && grammar === undefined,
       minTokens: request.minTokens ?? 0,

@@ -72,7 +72,12 @@ function common(one: ArgumentTypes, other: ArgumentTypes): ArgumentTypes {
 }
 
 function either(options: readonly ArgumentTypes[]): ArgumentTypes {
-  return options.reduce((all, option) => (all === undefined || option === undefined ? undefined : new Set([...all, ...option])))
+  const all = new Set<ArgumentType>()
+  for (const option of options) {
+    if (option === undefined) return undefined
+    for (const type of option) all.add(type)
+  }
+  return all
 }
 
 function follow(reference: unknown, root: SchemaObject): JsonSchema | undefined {

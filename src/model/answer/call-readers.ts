@@ -128,7 +128,11 @@ interface CallsRead {
 }
 
 /** One call object, or several in brackets or behind each other. Restarts the cursor's mark behind each call. */
-export function* readCallList(cursor: TextCursor, out: PieceWriter, accepts: (name: string) => boolean): Reading<CallsRead> {
+export function* readCallList(
+  cursor: TextCursor,
+  out: PieceWriter,
+  accepts: (name: string) => boolean,
+): Reading<CallsRead> {
   let calls = 0
   const bracketed = yield* tryTake(cursor, '[')
   for (;;) {

@@ -53,7 +53,10 @@ function toValue(body: string, tool: ToolDefinition | undefined, path: readonly 
   const children = types?.size === 1 && types.has('string') ? [] : childrenOf(body)
   if (children.length === 0) return toJson(body, types)
   const isList = children.every(({ tag }) => tag === 'item') && types?.has('object') !== true
-  const values = children.map(({ tag, content }) => ({ tag, value: toValue(content, tool, [...path, isList ? '' : tag]) }))
+  const values = children.map(({ tag, content }) => ({
+    tag,
+    value: toValue(content, tool, [...path, isList ? '' : tag]),
+  }))
   return isList
     ? `[${values.map(({ value }) => value).join(', ')}]`
     : `{${values.map(({ tag, value }) => `${JSON.stringify(tag)}: ${value}`).join(', ')}}`

@@ -6,15 +6,7 @@ import { readGemma } from './gemma-call.ts'
 import { readHarmony } from './harmony.ts'
 import { readKeywords } from './keyword-call.ts'
 import { createSectionReader, deepseekMarks, kimiMarks, type SectionMarks } from './section-call.ts'
-import {
-  deepseekTags,
-  glmTags,
-  kimiTags,
-  minimaxTags,
-  qwenTags,
-  seedTags,
-  type TaggedStyle,
-} from './tagged-call.ts'
+import { deepseekTags, glmTags, kimiTags, minimaxTags, qwenTags, seedTags, type TaggedStyle } from './tagged-call.ts'
 
 const json = { kind: 'json' } as const
 const plain = {

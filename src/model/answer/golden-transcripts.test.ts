@@ -369,9 +369,6 @@ describe('createOutputParser', () => {
     if (transcript === undefined) throw new Error('no transcript')
     const parser = parserFor(transcript)
     expect(parser.push('I write <tool')).toMatchObject([{ type: 'text', text: 'I write' }])
-    expect(parser.push('box> now')).toMatchObject([
-      { type: 'text', text: ' ' },
-      { type: 'text', text: '<toolbox> now' },
-    ])
+    expect(parser.push('box> now')).toMatchObject([{ type: 'text', text: ' <toolbox> now' }])
   })
 })

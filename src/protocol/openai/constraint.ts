@@ -26,7 +26,7 @@ function fromResponseFormat(body: Fields, limits: ProtocolLimits): OutputConstra
   if (type === undefined)
     throw invalid(format.path('type'), 'is missing; it must be "text", "json_object" or "json_schema".')
   if (type === 'text') return undefined
-  if (type === 'json_object') return { kind: 'jsonObject' }
+  if (type === 'json_object') return schemaConstraint(format, 'schema', limits) ?? { kind: 'jsonObject' }
   const wrapper = format.requiredObject('json_schema')
   return {
     kind: 'jsonSchema',
