@@ -1,5 +1,6 @@
 import type { TextMessage, ToolDefinition } from '../inference/index.ts'
 import type { CallSyntax } from './answer/call-convention.ts'
+import { writeCall } from './answer/call-writer.ts'
 
 /** A tool in OpenAI's shape. */
 export function toTemplateTool(tool: ToolDefinition): Record<string, unknown> {
@@ -35,19 +36,20 @@ export function writeCallHistory(messages: readonly TextMessage[], syntax: CallS
     }
     const { toolCalls, ...told } = message
     if (toolCalls === undefined || toolCalls.length === 0) return message
-    const calls = toolCalls.map((call) => syntax.before(call.name) + call.arguments + syntax.after)
+    const calls = toolCalls.map((call) => writeCall(syntax, call.name, call.arguments))
     const written = syntax.open + calls.join(syntax.between ?? '\n') + syntax.close
     return { ...told, content: message.content === '' ? written : `${message.content}\n${written}` }
   })
 }
 
 function instructions(tools: readonly ToolDefinition[], syntax: CallSyntax): string {
-  const example = `${syntax.open}${syntax.before('NAME')}{"ARGUMENT": "VALUE"}${syntax.after}${syntax.close}`
+  const example = syntax.open + writeCall(syntax, 'NAME', '{"ARGUMENT": "VALUE"}') + syntax.close
+  const form = syntax.arguments.kind === 'json' ? ' as a JSON object' : ''
   return [
     'You can call these functions. Each line describes one:',
     ...tools.map((tool) => JSON.stringify(toTemplateTool(tool))),
     '',
-    'To call a function, write exactly this, with its name and its arguments as a JSON object, and end your answer there:',
+    `To call a function, write exactly this, with its name and its arguments${form}, and end your answer there:`,
     example,
     'When no function helps, answer in plain text.',
   ].join('\n')

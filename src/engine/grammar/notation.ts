@@ -11,7 +11,7 @@ export interface Notation {
   /** Around a text. */
   readonly open: string
   readonly close: string
-  encode(points: CodePoints): readonly Expression[]
+  readonly encode: (points: CodePoints) => readonly Expression[]
   /** What a text must not contain, where its letters are not escaped. */
   readonly mark: string | undefined
   /** A name that the schema gives to a member. */

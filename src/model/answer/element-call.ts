@@ -37,14 +37,27 @@ function* readInvocation(cursor: TextCursor, out: PieceWriter, tools: ToolMap, o
     if (!(yield* tryTake(cursor, `${elementMark}<`))) break
     let tag = ''
     if ((yield* readUntil(cursor, ['>'], (text) => (tag += text))) === undefined || tag.startsWith('/')) break
-    let body = ''
-    const close = `${elementMark}</${tag}>`
-    if ((yield* readUntil(cursor, [close], (text) => (body += text))) === undefined) break
+    const body = yield* readBody(cursor)
+    if (body === undefined) break
     out.callArguments(`${separator}${JSON.stringify(tag)}: ${toValue(body, tools.get(name), [tag])}`)
     separator = ', '
   }
   if (!cursor.cut) out.callArguments(separator === '{' ? '{}' : '}')
   out.endCall()
+}
+
+/** What an element holds, up to the tag that closes it, whatever its name; undefined where none does. */
+function* readBody(cursor: TextCursor): Reading<string | undefined> {
+  let body = ''
+  for (let depth = 1; ;) {
+    if ((yield* readUntil(cursor, [elementMark], (text) => (body += text))) === undefined) return undefined
+    const closes = yield* tryTake(cursor, '</')
+    depth += closes ? -1 : 1
+    let tag = ''
+    if (closes) yield* readUntil(cursor, ['>'], (text) => (tag += text))
+    if (depth === 0) return body
+    body += closes ? `${elementMark}</${tag}>` : elementMark
+  }
 }
 
 /** An element's content as JSON. The schema says what text means; without elements inside, it is text. */

@@ -44,7 +44,7 @@ export class LooseValues {
   members(close: RegExp, between: RegExp, depth = 0): string | undefined {
     const members: string[] = []
     while (this.take(close) === undefined) {
-      const key = this.#quoted() ?? this.take(/[^\s:=,{}()[\]]+/)
+      const key = this.#quoted() ?? this.take(/[^:=,{}()[\]]+/)?.trimEnd()
       if (key === undefined || this.take(between) === undefined) return undefined
       const value = this.value(depth + 1)
       if (value === undefined) return undefined
