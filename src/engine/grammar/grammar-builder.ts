@@ -180,8 +180,8 @@ class GbnfWriter {
   }
 
   #items(expression: Expression): string {
-    if (expression.kind !== 'sequence') return this.#item(expression)
-    const items = expression.items.map((item) => this.#item(item)).filter((item) => item !== '')
+    const parts = expression.kind === 'sequence' ? expression.items : [expression]
+    const items = parts.map((item) => this.#item(item)).filter((item) => item !== '')
     return items.length === 0 ? '""' : items.join(' ')
   }
 

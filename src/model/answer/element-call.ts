@@ -64,7 +64,11 @@ function* readBody(cursor: TextCursor): Reading<string | undefined> {
 function toValue(body: string, tool: ToolDefinition | undefined, path: readonly string[]): string {
   const types = argumentTypes(tool, path)
   const children = types?.size === 1 && types.has('string') ? [] : childrenOf(body)
-  if (children.length === 0) return toJson(body, types)
+  if (children.length === 0) {
+    // Without elements inside, a list or an object is empty.
+    const empty = body.trim() === '' && types?.size === 1
+    return empty && types.has('array') ? '[]' : empty && types.has('object') ? '{}' : toJson(body, types)
+  }
   const isList = children.every(({ tag }) => tag === 'item') && types?.has('object') !== true
   const values = children.map(({ tag, content }) => ({
     tag,
