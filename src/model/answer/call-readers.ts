@@ -98,7 +98,8 @@ function* readBareCall(
 /** Gives back as text what looked like a call and was none; nothing of one that a cut left unfinished. */
 export function giveBack(cursor: TextCursor, out: PieceWriter, mark: string): void {
   const seen = cursor.since()
-  if (!cursor.cut || cursor.rest !== '') out.verbatim(mark + seen)
+  if (cursor.cut && cursor.rest === '') cursor.drop()
+  else out.verbatim(mark + seen)
 }
 
 /**

@@ -19,6 +19,8 @@ interface Transcript {
   readonly calls: readonly { readonly name: string; readonly arguments: string }[]
   readonly parallel?: boolean
   readonly withoutTools?: boolean
+  /** A limit or a stop text ended it. */
+  readonly cut?: boolean
 }
 
 const weather = (city: string) => ({ name: 'weather', arguments: `{"city": "${city}"}` })
@@ -247,6 +249,276 @@ const transcripts: readonly Transcript[] = [
     calls: [weather('Oslo')],
   },
   {
+    name: 'Qwen3-Coder: text that an edit needs exactly, enum values, a nullable, and Python’s words',
+    shows: '<tool_call> <function=',
+    answer:
+      '<tool_call>\n<function=edit>\n<parameter=old>\n\n\tif (a < b) {\n</parameter>\n<parameter=new>\n12\n</parameter>\n' +
+      '<parameter=unit>\ncelsius\n</parameter>\n<parameter=note>\nnull\n</parameter>\n<parameter=all>\nTrue\n</parameter>\n</function>\n</tool_call>',
+    text: '',
+    calls: [
+      {
+        name: 'edit',
+        arguments: '{"old": "\\n\\tif (a < b) {", "new": "12", "unit": "celsius", "note": null, "all": true}',
+      },
+    ],
+  },
+  {
+    name: 'Qwen3-Coder: a call of a known tool without its opening tag, and a mention of another',
+    shows: '<tool_call> <function=',
+    answer:
+      'Write <function=other> so.\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>\nDone.',
+    text: 'Write <function=other> so.Done.',
+    calls: [weather('Oslo')],
+  },
+  {
+    name: 'GLM: a value’s own line breaks, and text behind a call without arguments',
+    shows: '<tool_call> <arg_key>',
+    answer:
+      '<tool_call>clock</tool_call>Then <tool_call>edit\n<arg_key>old</arg_key>\n<arg_value>\n a\n</arg_value>\n</tool_call>',
+    text: 'Then',
+    calls: [
+      { name: 'clock', arguments: '{}' },
+      { name: 'edit', arguments: '{"old": "\\n a\\n"}' },
+    ],
+  },
+  {
+    name: 'Seed-OSS: thinking with its own marks, values without line breaks around them',
+    shows: '<seed:think> <seed:tool_call> <function=',
+    answer:
+      '<seed:think>Look it up.</seed:think>\n<seed:tool_call>\n<function=weather>\n<parameter=city>Oslo</parameter>\n<parameter=days>2</parameter>\n</function>\n</seed:tool_call>',
+    reasoning: 'Look it up.',
+    text: '',
+    calls: [{ name: 'weather', arguments: '{"city": "Oslo", "days": 2}' }],
+  },
+  {
+    name: 'MiniMax M2: thinking, then two calls between one pair of marks',
+    shows: '<think> <minimax:tool_call>',
+    opens: '<think>\n',
+    answer:
+      'Two calls.\n</think>\n\nI look.\n<minimax:tool_call>\n<invoke name="weather">\n<parameter name="city">Oslo</parameter>\n</invoke>\n' +
+      '<invoke name="edit">\n<parameter name="old">\n\ta</parameter>\n</invoke>\n</minimax:tool_call>',
+    reasoning: 'Two calls.',
+    text: 'I look.',
+    calls: [weather('Oslo'), { name: 'edit', arguments: '{"old": "\\n\\ta"}' }],
+  },
+  {
+    name: 'MiniMax M3: an element for each argument, nested ones inside',
+    shows: ']<]minimax[>[ <tool_call>',
+    answer: [
+      'Sure.',
+      '~<tool_call>',
+      '~<invoke name="weather">~<city>12~</city>~<days>3~</days>~</invoke>',
+      '~<invoke name="plan">~<stops>~<item>~<city>Oslo~</city>~</item>~<item>~<city>Rome~</city>~</item>~</stops>~</invoke>',
+      '~</tool_call>',
+    ]
+      .join('\n')
+      .replaceAll('~', ']<]minimax[>['),
+    text: 'Sure.',
+    calls: [
+      { name: 'weather', arguments: '{"city": "12", "days": 3}' },
+      { name: 'plan', arguments: '{"stops": [{"city": "Oslo"}, {"city": "Rome"}]}' },
+    ],
+  },
+  {
+    name: 'DeepSeek V3.2: tags that say what is a string',
+    shows: '<think> ｜DSML｜ function_calls>',
+    opens: '<think>',
+    answer:
+      'Hm.</think>One moment.\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name="weather">\n<｜DSML｜parameter name="city" string="true">12</｜DSML｜parameter>\n' +
+      '<｜DSML｜parameter name="days" string="false">3</｜DSML｜parameter>\n</｜DSML｜invoke>\n<｜DSML｜invoke name="clock">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+    reasoning: 'Hm.',
+    text: 'One moment.',
+    calls: [
+      { name: 'weather', arguments: '{"city": "12", "days": 3}' },
+      { name: 'clock', arguments: '{}' },
+    ],
+  },
+  {
+    name: 'DeepSeek V4: the same tags under another name',
+    shows: '｜DSML｜ tool_calls>',
+    answer:
+      '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="weather">\n<｜DSML｜parameter name="city" string="true">Oslo</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>',
+    text: '',
+    calls: [weather('Oslo')],
+  },
+  {
+    name: 'Kimi K3: thinking opened by the template, a response and calls as elements',
+    shows: '<|open|> <|sep|> <|close|>',
+    opens: '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>',
+    answer:
+      'Need it.<|close|>think<|sep|><|open|>response<|sep|>I look.<|close|>response<|sep|><|open|>tools<|sep|>' +
+      '<|open|>call tool="weather" index="1"<|sep|><|open|>argument key="city" type="string"<|sep|>12<|close|>argument<|sep|>' +
+      '<|open|>argument key="days" type="number"<|sep|>3<|close|>argument<|sep|><|close|>call<|sep|>' +
+      '<|open|>call tool="clock" index="2"<|sep|><|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|>',
+    reasoning: 'Need it.',
+    text: 'I look.',
+    calls: [
+      { name: 'weather', arguments: '{"city": "12", "days": 3}' },
+      { name: 'clock', arguments: '{}' },
+    ],
+  },
+  {
+    name: 'Kimi K3: an answer without tools',
+    shows: '<|open|> <|sep|> <|close|>',
+    opens: '<|open|>think<|sep|>',
+    withoutTools: true,
+    answer: 'Easy.<|close|>think<|sep|><|open|>response<|sep|>Seven.<|close|>response<|sep|><|close|>message<|sep|>',
+    reasoning: 'Easy.',
+    text: 'Seven.',
+    calls: [],
+  },
+  {
+    name: 'Nemotron Nano v2: thinking, then a list',
+    shows: '<think> <TOOLCALL>',
+    opens: '<think>\n\n',
+    answer:
+      'I should look.\n</think>\n\n<TOOLCALL>[{"name": "weather", "arguments": {"city": "Oslo"}}, {"name": "clock", "arguments": {}}]</TOOLCALL>\n',
+    reasoning: 'I should look.',
+    text: '',
+    calls: [weather('Oslo'), { name: 'clock', arguments: '{}' }],
+  },
+  {
+    name: 'Granite 3.3: a list without an end',
+    shows: '<think> <|tool_call|>',
+    answer: '<|tool_call|>[{"name": "weather", "arguments": {"city": "Oslo"}}]',
+    text: '',
+    calls: [weather('Oslo')],
+  },
+  {
+    name: 'Granite 3.3: thinking and a marked response, without tools',
+    shows: '<think> <|tool_call|>',
+    withoutTools: true,
+    answer: '<think>Add them.</think><response>It is 7.\n\nYes.</response>',
+    reasoning: 'Add them.',
+    text: 'It is 7.\n\nYes.',
+    calls: [],
+  },
+  {
+    name: 'Granite 4: as Hermes',
+    shows: '<tool_call></tool_call> <|start_of_role|>',
+    answer: '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+    text: '',
+    calls: [weather('Oslo')],
+  },
+  {
+    name: 'Command R7B and A: thinking, then actions',
+    shows: '<|START_THINKING|> <|START_ACTION|>',
+    answer:
+      '<|START_THINKING|>I will search.<|END_THINKING|><|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "weather", "parameters": {"city": "Oslo"}},\n    {"tool_call_id": "1", "tool_name": "clock", "parameters": {}}\n]<|END_ACTION|>',
+    reasoning: 'I will search.',
+    text: '',
+    calls: [weather('Oslo'), { name: 'clock', arguments: '{}' }],
+  },
+  {
+    name: 'Command A: a marked response',
+    shows: '<|START_THINKING|> <|START_ACTION|>',
+    withoutTools: true,
+    answer: '<|START_RESPONSE|>Hello.<|END_RESPONSE|>',
+    text: 'Hello.',
+    calls: [],
+  },
+  {
+    name: 'Gemma 4: thinking, and a call in its own notation',
+    shows: '<|tool_call>call:',
+    answer:
+      '<|channel>thought\nI need it.<channel|>One moment.<|tool_call>call:plan{deep:{list:[1,true,null],text:<|"|>a "b", {c}<|"|>},stops:[{city:<|"|>Oslo<|"|>}]}<tool_call|>' +
+      '<|tool_call>call:clock{}<tool_call|>',
+    reasoning: 'I need it.',
+    text: 'One moment.',
+    calls: [
+      {
+        name: 'plan',
+        arguments: '{"deep": {"list": [1, true, null], "text": "a \\"b\\", {c}"}, "stops": [{"city": "Oslo"}]}',
+      },
+      { name: 'clock', arguments: '{}' },
+    ],
+  },
+  {
+    name: 'Gemma 4: an answer without tools',
+    shows: '<|tool_call>call:',
+    opens: '<|channel>thought\n<channel|>',
+    withoutTools: true,
+    answer: 'Seven < eight.',
+    text: 'Seven < eight.',
+    calls: [],
+  },
+  {
+    name: 'LFM2: calls as Python writes them',
+    shows: '<|tool_call_start|>',
+    answer:
+      "Looking.<|tool_call_start|>[weather(city='St John\\'s', days=3), plan(stops=[{'city': 'Oslo'}], quick=True, note=None), clock()]<|tool_call_end|>Done.",
+    text: 'Looking.Done.',
+    calls: [
+      { name: 'weather', arguments: '{"city": "St John\'s", "days": 3}' },
+      { name: 'plan', arguments: '{"stops": [{"city": "Oslo"}], "quick": true, "note": null}' },
+      { name: 'clock', arguments: '{}' },
+    ],
+  },
+  {
+    name: 'LFM2: an apostrophe that the template does not escape',
+    shows: '<|tool_call_start|>',
+    answer: "<|tool_call_start|>[weather(city='St John's', days=3)]<|tool_call_end|>",
+    text: '',
+    calls: [{ name: 'weather', arguments: '{"city": "St John\'s", "days": 3}' }],
+  },
+  {
+    name: 'Solar Open: thinking, content and calls, a mark each',
+    shows: '<|think|> <|tool_call:begin|>',
+    opens: '<|begin|>assistant',
+    answer:
+      '<|think|>Look.<|end|><|begin|>assistant<|content|>I look.<|end|><|begin|>assistant<|tool_calls|><|tool_call:begin|>0<|tool_call:name|>weather<|tool_call:args|>{"city": "Oslo"}<|tool_call:end|><|calls|>',
+    reasoning: 'Look.',
+    text: 'I look.',
+    calls: [weather('Oslo')],
+  },
+  {
+    name: 'Functionary 3.2: text for all, then two calls',
+    shows: '>>>all',
+    opens: '>>>',
+    answer: 'all\nI look it up: 1 >>> 0.\n>>>weather\n{"city": "Oslo"}>>>clock\n{}',
+    text: 'I look it up: 1 >>> 0.',
+    calls: [weather('Oslo'), { name: 'clock', arguments: '{}' }],
+  },
+  {
+    name: 'Functionary 3.1: named tags around JSON',
+    shows: '<function= </function>',
+    answer: 'I look.<function=weather>{"city": "Oslo"}</function><function=clock>{}</function>',
+    text: 'I look.',
+    calls: [weather('Oslo'), { name: 'clock', arguments: '{}' }],
+  },
+  {
+    name: 'a cut inside a call’s mark, its name or its arguments leaves no markup',
+    shows: '<tool_call>',
+    cut: true,
+    answer: 'I look.\n<tool_call>\n{"name": "wea',
+    text: 'I look.',
+    calls: [],
+  },
+  {
+    name: 'a cut in the middle of a mark',
+    shows: '<tool_call>',
+    cut: true,
+    answer: 'I look.\n<tool_ca',
+    text: 'I look.',
+    calls: [],
+  },
+  {
+    name: 'a cut inside an argument’s tag',
+    shows: '<tool_call> <function=',
+    cut: true,
+    answer: '<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1',
+    text: '',
+    calls: [{ name: 'weather', arguments: '{"city": "Oslo"' }],
+  },
+  {
+    name: 'a cut inside an answer in JSON that is no call',
+    shows: '<|python_tag|>',
+    cut: true,
+    answer: '{"title": "Oslo", "pa',
+    text: '{"title": "Oslo", "pa',
+    calls: [],
+  },
+  {
     name: 'no convention known: the one that the model is told',
     shows: 'nothing',
     answer: 'Sure. <tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
@@ -263,6 +535,34 @@ const tools: readonly ToolDefinition[] = [
     strict: false,
   },
   { name: 'clock', description: undefined, parameters: undefined, strict: false },
+  {
+    name: 'edit',
+    description: undefined,
+    parameters: {
+      type: 'object',
+      properties: {
+        old: { type: 'string' },
+        new: { $ref: '#/$defs/text' },
+        unit: { enum: ['celsius', 'kelvin'] },
+        note: { anyOf: [{ type: 'string' }, { type: 'null' }] },
+        all: { type: 'boolean' },
+      },
+      $defs: { text: { type: 'string' } },
+    },
+    strict: false,
+  },
+  {
+    name: 'plan',
+    description: undefined,
+    parameters: {
+      type: 'object',
+      properties: {
+        stops: { type: 'array', items: { type: 'object', properties: { city: { type: 'string' } } } },
+        deep: { type: 'object' },
+      },
+    },
+    strict: false,
+  },
 ]
 
 function parserFor(transcript: Transcript) {
@@ -309,7 +609,7 @@ function assemble(pieces: readonly ChatPiece[]): Whole {
 
 function parse(transcript: Transcript, parts: readonly string[]): Whole {
   const parser = parserFor(transcript)
-  return assemble([...parts.flatMap((part) => parser.push(part)), ...parser.end()])
+  return assemble([...parts.flatMap((part) => parser.push(part)), ...parser.end(transcript.cut)])
 }
 
 const withoutIds = ({ calls, ...rest }: Whole) => ({

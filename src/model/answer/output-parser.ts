@@ -52,7 +52,7 @@ export function createOutputParser(chat: ChatInput, rendered: { readonly answer:
       cursor.end(cut)
       // Each reader goes on from where it waits; at the end none waits again.
       while (!reading.next().done);
-      writer.end()
+      writer.end(cursor.dropsMarkup)
       return writer.drain()
     },
   }

@@ -58,9 +58,11 @@ export class PieceWriter {
 
   /** Text as it is, white space included: what looked like a call and was none. */
   verbatim(text: string): void {
-    const whole = this.#heldSpace + text
-    this.#add({ type: 'text', text: whole, at: this.#position() - whole.length })
+    const whole = this.#heldSpace + text.trimEnd()
+    const space = text.slice(text.trimEnd().length)
+    this.#add({ type: 'text', text: whole, at: this.#position() - space.length - whole.length })
     this.#heldSpace = ''
+    this.#hold(space, this.#position())
     this.#last = 'text'
   }
 
@@ -84,9 +86,14 @@ export class PieceWriter {
     if (!this.#argumentsWritten) this.callArguments('{}')
   }
 
-  /** The answer is complete. Space at its end counts only where text is all there is. */
-  end(): void {
-    if ((this.#last === 'text' || this.#last === 'nothing') && this.#calls === 0 && this.#heldSpace !== '') {
+  /** The answer is complete. Space at its end counts only where text is all there is, and no markup was dropped behind it. */
+  end(dropsMarkup: boolean): void {
+    if (
+      !dropsMarkup &&
+      (this.#last === 'text' || this.#last === 'nothing') &&
+      this.#calls === 0 &&
+      this.#heldSpace !== ''
+    ) {
       this.#add({ type: 'text', text: this.#heldSpace, at: this.#heldEnd - this.#heldSpace.length })
     }
     this.#heldSpace = ''

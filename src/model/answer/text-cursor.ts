@@ -13,6 +13,7 @@ export class TextCursor {
   #marked = false
   #ended = false
   #cut = false
+  #dropsMarkup = false
   #position = 0
 
   /** What has arrived and is not taken yet. */
@@ -30,6 +31,11 @@ export class TextCursor {
     return this.#cut
   }
 
+  /** An unfinished mark or call at the end was dropped. */
+  get dropsMarkup(): boolean {
+    return this.#dropsMarkup
+  }
+
   /** How much was taken so far, in UTF-16 units from the beginning of the text. */
   get position(): number {
     return this.#position
@@ -42,6 +48,12 @@ export class TextCursor {
   end(cut: boolean): void {
     this.#ended = true
     this.#cut = cut
+  }
+
+  /** Takes the unfinished mark or call at the end, which is none of the answer. */
+  drop(): void {
+    this.take(this.rest.length)
+    this.#dropsMarkup = true
   }
 
   take(length: number): string {
@@ -94,7 +106,7 @@ export function* readUntil(
     const heldBack = cursor.ended ? cutOff(cursor, marks) : Math.max(...marks.map((mark) => beginningAtEnd(rest, mark)))
     emit(cursor.take(rest.length - heldBack))
     if (cursor.ended) {
-      cursor.take(heldBack)
+      if (heldBack > 0) cursor.drop()
       return undefined
     }
     yield
