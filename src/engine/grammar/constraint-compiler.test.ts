@@ -87,6 +87,29 @@ describe('a grammar of a schema', () => {
     expect(compiled?.gbnf.split('\n').length).toBeLessThan(400)
   })
 
+  it('counts in patterns and formats by rules, not by states', () => {
+    const linesOf = (schema: JsonSchema) =>
+      compiler.compile({ constraint: asked(schema), chat: undefined, answer: undefined })?.gbnf.split('\n').length
+    const email = { type: 'string', format: 'email', maxLength: 254 }
+    expect(taken(email, ['"ada.lovelace@example.org"', '"ada@"', `"${'a'.repeat(260)}@example.org"`])).toEqual([
+      '"ada.lovelace@example.org"',
+    ])
+    const uri = { type: 'string', format: 'uri', maxLength: 2048 }
+    expect(taken(uri, ['"https://example.org/a/b-c?d=e#f"', '"https:"'])).toEqual(['"https://example.org/a/b-c?d=e#f"'])
+    const words = { type: 'string', pattern: '^\\S{0,4000}$' }
+    expect(taken(words, [`"${'x'.repeat(4000)}"`, `"${'x'.repeat(4001)}"`, '"a b"'])).toHaveLength(1)
+    expect(taken({ type: 'string', pattern: '\\S{0,4000}' }, ['"a b"', '""'])).toHaveLength(2)
+    expect(taken({ type: 'string', pattern: '^[a-z]+$', minLength: 2000, maxLength: 9000 }, ['"ab"'])).toEqual([])
+    for (const schema of [email, uri, words, { type: 'string', pattern: '^\\d{3}-[a-f]{5,90000}$' }]) {
+      expect(linesOf(schema), JSON.stringify(schema)).toBeLessThan(400)
+    }
+  })
+
+  it('leaves out upper bounds that no answer can reach', () => {
+    const schema = { type: 'array', items: { type: 'string', maxLength: 1e9 }, maxItems: 2_147_483_647 }
+    expect(taken(schema, ['["a"]', '[1]'])).toEqual(['["a"]'])
+  })
+
   it('joins schemas that hold together, and takes oneOf where its schemas exclude each other', () => {
     const joined = {
       allOf: [
@@ -319,6 +342,53 @@ describe('a grammar of tool calls', () => {
     expect(() =>
       compiler.compile({ constraint: undefined, chat: strict, answer: rendered('<tool_call>', strict).answer }),
     ).toThrow(expect.objectContaining({ code: 'unsupported', details: { param: 'tools[0].function.parameters.not' } }))
+  })
+})
+
+describe('a schema that no grammar can hold', () => {
+  const odd = {
+    type: 'object',
+    properties: {
+      tags: { type: 'array', items: { type: 'string' }, uniqueItems: true },
+      n: { type: 'integer', minimum: 1, maximum: 3, not: { const: 2 } },
+      url: { type: 'string', format: 'uri-template', pattern: '^(?!http:)' },
+    },
+    required: ['tags', 'n', 'url'],
+  }
+  const compileFor = (shows: string, strict: boolean, parameters: JsonSchema) => {
+    const chat = chatWith({ tools: [{ name: 'f', description: undefined, strict, parameters }] })
+    return compiler.compile({ constraint: undefined, chat, answer: rendered(shows, chat).answer })
+  }
+
+  for (const shows of ['<tool_call>', '<tool_call> <function=', '<|tool_call>call:', '<|tool_call_start|>']) {
+    it(`holds the rest of it, and tells what is left out, where the tool is not strict: ${shows}`, () => {
+      const compiled = compileFor(shows, false, odd)
+      expect([...(compiled?.unenforced ?? [])].sort()).toEqual(['f format', 'f not', 'f pattern', 'f uniqueItems'])
+      const grammar = readGbnf(compiled?.gbnf ?? '')
+      const random = createRandom(4)
+      for (let count = 0; count < 5; count += 1) expect(grammar.sample(random)).toMatch(/n(?:"|>|:|=)?[\s:]*[123]/)
+    })
+  }
+
+  it('is refused by the tool’s name and the keyword’s path where the tool is strict', () => {
+    expect(() => compileFor('<tool_call> <function=', true, odd)).toThrow(
+      expect.objectContaining({
+        code: 'unsupported',
+        message: expect.stringContaining("Tool 'f'"),
+        details: { param: 'tools[0].function.parameters.properties.tags.uniqueItems' },
+      }),
+    )
+  })
+
+  it('takes any arguments where the schema is none, or all together are too large', () => {
+    const nonsense = { type: 'object', properties: { a: { type: 'anything' } } }
+    expect(compileFor('<tool_call>', false, nonsense)?.unenforced).toEqual(['f schema'])
+    const many = Array.from({ length: 3000 }, (_, at) => [`property_number_${at}`, { type: 'string', minLength: at }])
+    const large = { type: 'object', properties: Object.fromEntries(many) as Record<string, JsonSchema> }
+    const small = new ConstraintCompiler(20_000)
+    const chat = chatWith({ tools: [{ name: 'f', description: undefined, strict: false, parameters: large }] })
+    const compiled = small.compile({ constraint: undefined, chat, answer: rendered('<tool_call>', chat).answer })
+    expect(compiled?.unenforced).toEqual(['f schema'])
   })
 })
 

@@ -1,5 +1,5 @@
 import { anyCodePoint } from './code-points.ts'
-import { choice, nothing, repeat, sequence, set, type Pattern } from './pattern.ts'
+import { choice, repeat, sequence, set, type Pattern } from './pattern.ts'
 
 /** Shortest and longest text of a pattern, in characters; Infinity without end. */
 export interface Lengths {
@@ -61,11 +61,13 @@ export function wholePattern(pattern: Pattern): Pattern | undefined {
   const inner = items.slice(first?.kind === 'start' ? 1 : 0, last?.kind === 'end' ? -1 : undefined)
   if (inner.some(hasAnchor)) return undefined
   const anything = repeat(set(anyCodePoint), 0)
-  const whole = sequence(...inner)
+  const lead = first?.kind === 'start' ? [] : [anything]
+  const trail = last?.kind === 'end' ? [] : [anything]
   // What may be empty is found in every text.
-  const lead = first?.kind === 'start' ? nothing : anything
-  const trail = last?.kind === 'end' ? nothing : anything
-  return lead === anything && trail === anything && lengthsOf(whole).min === 0 ? anything : sequence(lead, whole, trail)
+  if (lead.length + trail.length === 2 && lengthsOf(sequence(...inner)).min === 0) return anything
+  const whole = [...lead, ...inner, ...trail]
+  const [only] = whole
+  return only !== undefined && whole.length === 1 ? only : sequence(...whole)
 }
 
 function itemsOf(pattern: Pattern): readonly Pattern[] {
