@@ -28,7 +28,7 @@ export interface Engine {
    * Throws TokenmillError: `invalid_request`, `unsupported`, `context_length_exceeded`, `deadline_exceeded`,
    * `cancelled`, `engine_failed`, `upstream_failed`, `upstream_timeout`, `unavailable`.
    */
-  generate(request: GenerationRequest, signal: AbortSignal, trace?: GenerationTrace): AsyncIterable<GenerationEvent>
+  generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>
   /** Can this operation be relayed as bytes, now? Absent where the engine speaks no client's protocol. */
   relays?(operation: RelayOperation): boolean
   /**
@@ -43,17 +43,6 @@ export interface Engine {
   rerank?(request: RerankRequest, signal: AbortSignal): Promise<RerankResult>
   /** Ends everything that runs (as `cancelled`) and frees all resources. Idempotent. */
   close(): Promise<void>
-}
-
-/** Told of what a generation meets on its way. */
-export interface GenerationTrace {
-  /** The replica that works on it from now on, by its address: for engines that stand for several. */
-  placed(endpoint: string): void
-  /**
-   * Before the first event: keywords of tools' schemas that generation does not hold, each with the tool's name
-   * (`search uniqueItems`). Tools that are not strict are served all the same.
-   */
-  unenforced?(keywords: readonly string[]): void
 }
 
 export type TokenizeInput =

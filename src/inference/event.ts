@@ -18,6 +18,11 @@ export interface PrefilledEvent {
   /** How many of them were found in the KV cache; undefined where the engine does not say. */
   readonly cachedTokens: number | undefined
   readonly promptLogprobs?: readonly TokenLogprobs[]
+  /**
+   * Keywords of tools' schemas that this generation does not hold, each with the tool's name: `search uniqueItems`. Tools
+   * that are not strict are served all the same. Absent: none.
+   */
+  readonly unenforced?: readonly string[]
 }
 
 /** Text of the answer. May carry several tokens, or half of one (then `tokens` counts it with the other half). */

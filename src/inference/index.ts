@@ -1,12 +1,4 @@
-export type {
-  EmbeddingResult,
-  Engine,
-  EngineModel,
-  EngineStatus,
-  GenerationTrace,
-  RerankResult,
-  TokenizeInput,
-} from './engine.ts'
+export type { EmbeddingResult, Engine, EngineModel, EngineStatus, RerankResult, TokenizeInput } from './engine.ts'
 export type {
   FinishedEvent,
   GenerationEvent,

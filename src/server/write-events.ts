@@ -33,6 +33,9 @@ export async function writeEvents(
     const event = map === undefined ? told : map(told)
     if (event === undefined) return undefined
     account.event(prompt, event)
+    if (event.type === 'prefilled' && event.unenforced !== undefined) {
+      exchange.setHeader('x-tokenmill-unenforced', event.unenforced.join(', '))
+    }
     if (event.type === 'finished') metrics.choiceFinished(model, toFinishReason(event.reason, false))
     held += encoder.event(prompt, event)
     if (!committed && isOutput(event)) {

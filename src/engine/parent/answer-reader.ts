@@ -18,7 +18,8 @@ export interface AnswerReader {
   readonly answer: AnswerShape | undefined
   /** Special tokens whose text is wanted: by the parser, or to stop at it. */
   readonly shownTexts: readonly string[]
-  read(event: LoopEvent): Iterable<GenerationEvent>
+  /** `unenforced`: what the request's grammar does not hold, told with the prompt. */
+  read(event: LoopEvent, unenforced?: readonly string[]): Iterable<GenerationEvent>
 }
 
 /** Renders the chat, where there is one. Throws what `render` throws. */
@@ -46,13 +47,19 @@ export function createAnswerReader(
     answer: rendered?.answer,
     // The end of a turn may be a control token; it is matched by its text, and never emitted.
     shownTexts: rendered === undefined ? [] : [...rendered.specialTexts, ...rendered.stop],
-    *read(event) {
+    *read(event, unenforced = []) {
       switch (event.type) {
         case 'prefilled': {
           totals.promptTokens = event.promptTokens
           totals.cachedTokens = event.cachedTokens
           const { promptTokens, cachedTokens, promptLogprobs } = event
-          yield { type: 'prefilled', promptTokens, cachedTokens, ...(promptLogprobs && { promptLogprobs }) }
+          yield {
+            type: 'prefilled',
+            promptTokens,
+            cachedTokens,
+            ...(promptLogprobs && { promptLogprobs }),
+            ...(unenforced.length > 0 && { unenforced }),
+          }
           return
         }
         case 'output':

@@ -17,7 +17,6 @@ import {
   type EngineStatus,
   type GenerationEvent,
   type GenerationRequest,
-  type GenerationTrace,
   type RerankRequest,
   type RerankResult,
   type TokenizeInput,
@@ -35,7 +34,7 @@ import { toConstraint } from './constraint.ts'
 import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
 import { EngineProcess } from './engine-process.ts'
-import { ConstraintCompiler } from '../grammar/index.ts'
+import { ConstraintCompiler, type CompiledConstraint } from '../grammar/index.ts'
 import type {
   CallValue,
   EmbeddingReply,
@@ -130,16 +129,14 @@ export class EmbeddedEngine implements Engine {
     this.#unloadWhenIdle()
   }
 
-  async *generate(
-    request: GenerationRequest,
-    signal: AbortSignal,
-    trace?: GenerationTrace,
-  ): AsyncGenerator<GenerationEvent, void> {
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
     throwIfAborted(signal)
     const adapter = this.#adapterOf(request.model)
     this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
     const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
-    const job = this.#toJob(request, adapter, reader, trace)
+    const { maxGrammarBytes } = this.#config.options
+    const constraint = toConstraint(request, reader.answer, this.#constraints, maxGrammarBytes)
+    const job = this.#toJob(request, adapter, reader, constraint)
     await this.#process.acquire(signal)
     const queue = this.#open(job.key)
     const stopListening = onAbort(signal, (error) => queue.fail(error))
@@ -153,7 +150,7 @@ export class EmbeddedEngine implements Engine {
           throw new TokenmillError(event.code, event.message, event.details)
         }
         ended = event.type === 'finished' && event.last
-        yield* reader.read(event)
+        yield* reader.read(event, constraint?.unenforced)
         if (ended) return
       }
     } finally {
@@ -207,11 +204,13 @@ export class EmbeddedEngine implements Engine {
     await this.#process.close()
   }
 
-  #toJob(request: GenerationRequest, adapter: number, reader: AnswerReader, trace?: GenerationTrace): JobRequest {
+  #toJob(
+    request: GenerationRequest,
+    adapter: number,
+    reader: AnswerReader,
+    constraint: CompiledConstraint | undefined,
+  ): JobRequest {
     const { sampling } = request
-    const { maxGrammarBytes } = this.#config.options
-    const constraint = toConstraint(request, reader.answer, this.#constraints, maxGrammarBytes)
-    if (constraint !== undefined && constraint.unenforced.length > 0) trace?.unenforced?.(constraint.unenforced)
     const grammar = constraint && { gbnf: constraint.gbnf, root: constraint.root, trigger: constraint.trigger }
     return {
       key: (this.#keys += 1),
