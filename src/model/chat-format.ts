@@ -3,12 +3,15 @@ import { toTextMessages, type ChatInput, type ToolDefinition } from '../inferenc
 import type { AnswerShape } from './answer/answer-shape.ts'
 import type { CallConvention } from './answer/call-convention.ts'
 import { conventionOf } from './answer/conventions.ts'
+import { generic } from './answer/families.ts'
 import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
 import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
 import { plain, slice, toText, type Callable, type Ranges, type Text } from './jinja/index.ts'
 import { toTemplateMessages } from './template-messages.ts'
+import { inferConvention } from './inferred-convention.ts'
 import { toTemplateTool } from './tool-instructions.ts'
 import { toStrftime } from './strftime.ts'
+import { TemplateProbe } from './template-probe.ts'
 import { probeTemplate, type TemplateTraits } from './template-traits.ts'
 
 /** What a model says of its conversations: from GGUF metadata or tokenizer_config.json. */
@@ -94,7 +97,10 @@ interface PreparedTemplate {
 
 function prepare(source: string, fixed: Readonly<Record<string, unknown>>): PreparedTemplate {
   const template = compileChatTemplate(source)
-  const convention = conventionOf(source)
+  const convention =
+    conventionOf(source) ??
+    inferConvention((messages) => new TemplateProbe(template, fixed).render(messages)) ??
+    generic
   return {
     template,
     convention,

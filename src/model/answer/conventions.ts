@@ -9,7 +9,6 @@ import {
   functionary,
   functionaryTags,
   gemma,
-  generic,
   glm,
   granite,
   harmony,
@@ -62,9 +61,9 @@ const shown: readonly (readonly [CallConvention, ...(string | RegExp)[]])[] = [
   [llama, /"parameters": dictionary of argument name|<\|python_tag\|>/],
 ]
 
-/** The convention that a chat template belongs to. Every template has one. */
-export function conventionOf(template: string): CallConvention {
+/** The family that a chat template belongs to; undefined where none is known. */
+export function conventionOf(template: string): CallConvention | undefined {
   const fits = (mark: string | RegExp): boolean =>
     typeof mark === 'string' ? template.includes(mark) : mark.test(template)
-  return shown.find(([, ...marks]) => marks.every(fits))?.[0] ?? generic
+  return shown.find(([, ...marks]) => marks.every(fits))?.[0]
 }
