@@ -26,7 +26,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 /** `tokenmill serve` as a user starts it: the model, the slots and the context sized for the load, nothing else. */
 export function startTokenmill(job: ServerJob): Promise<RunningServer> {
   const main = path.join(root, 'src/cli/main.ts')
-  const sizes = ['--slots', String(job.slots), '--ctx', String(job.slots * job.slotTokens)]
+  const sizes = ['--slots', String(job.slots), '--ctx-total', String(job.slots * job.slotTokens)]
   const parameters = ['serve', '--model', job.model, ...sizes, '--threads', String(job.threads), ...(job.flags ?? [])]
   const profile = process.env['BENCH_CPU_PROFILE']
   const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]

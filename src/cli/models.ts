@@ -51,7 +51,7 @@ const inspect = defineCommand({
       default: 4096,
       value: '<tokens>',
       unit: 'tokens',
-      help: 'Context of each slot',
+      help: 'Context of each sequence, as --ctx of serve',
     },
     slots: {
       schema: z.coerce.number().int().positive(),

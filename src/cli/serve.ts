@@ -38,7 +38,7 @@ export const serve = defineCommand({
   examples: [
     'tokenmill serve',
     'tokenmill serve --model hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M',
-    'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 65536',
+    'tokenmill serve --model ./llama-3.2-3b-q4_k_m.gguf --served-model-name llama --ctx 8192 --slots 8',
     'tokenmill serve --model ./llama-3.2-3b.gguf --lora sql=./sql-lora.gguf --lora terse=./terse-lora.gguf:0.5',
     'tokenmill serve --config tokenmill.yaml',
     'TOKENMILL_API_KEY=… tokenmill serve --host 0.0.0.0 --model a.gguf --model b.gguf',
@@ -87,6 +87,13 @@ export const serve = defineCommand({
       const [first] = models
       const purpose = first === undefined ? 'generate' : readGgufMetadata(first).purpose
       io.stdout.write(welcome(server.url, names, purpose, keyed))
+      if (values.kvLayout === 'streams')
+        io.stdout.write(
+          contextLines(
+            engines.map(({ engine }) => engine),
+            values.slots,
+          ),
+        )
       await stopped
     }
     stopWatching()
@@ -115,6 +122,19 @@ function welcome(url: string, names: readonly string[], purpose: ModelPurpose, k
     '',
     '',
   ].join('\n')
+}
+
+/** What each embedded model has room for: a sequence, and all of them together. */
+function contextLines(engines: readonly Engine[], slots: number): string {
+  const lines = engines.flatMap((engine) => {
+    const [model] = engine.models()
+    if (model?.contextTokens === undefined) return []
+    const each = model.contextTokens
+    return [
+      `  ${model.name}: ${each} tokens a sequence (--ctx), ${slots} sequences (--slots), ${each * slots} in all (--ctx-total)`,
+    ]
+  })
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n\n`
 }
 
 /** What a model answers that is made for this. */

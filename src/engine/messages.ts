@@ -16,8 +16,10 @@ export interface LoadSpec {
   readonly adapters: readonly AdapterSpec[]
   /** Folder of the shared libraries. */
   readonly libraryFolder: string
-  /** KV cells in all; undefined: decided from the model and the memory there is. */
+  /** Context of each slot; undefined, as `ctxTotal` is: decided from the model and the memory there is. */
   readonly ctx: number | undefined
+  /** KV cells in all; goes before `ctx`. */
+  readonly ctxTotal: number | undefined
   readonly slots: number
   readonly kvLayout: 'streams' | 'unified'
   readonly rowPadding: 'auto' | 'on' | 'off'

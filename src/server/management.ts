@@ -3,6 +3,7 @@ import { TokenmillError } from '../core/index.ts'
 import { toOpenAiModel } from '../protocol/index.ts'
 import { statusOf } from '../scheduler/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
+import { frontPage } from './front-page.ts'
 import type { Product } from './product.ts'
 import type { Routes } from './routes.ts'
 
@@ -18,6 +19,9 @@ export interface ManagementServices {
 export function registerManagement(app: FastifyInstance, services: ManagementServices): void {
   const { routes, metrics, product, notReady } = services
 
+  app.get('/', { config: { open: true } }, (_request, reply) =>
+    reply.type('text/html; charset=utf-8').send(frontPage(product)),
+  )
   app.get('/v1/models', () => ({ object: 'list', data: routes.list().map(toOpenAiModel) }))
   // Names may hold slashes, as repositories do.
   app.get<{ Params: { '*': string } }>('/v1/models/*', (request) => toOpenAiModel(routes.listed(request.params['*'])))

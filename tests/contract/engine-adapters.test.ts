@@ -43,7 +43,7 @@ afterAll(async () => {
 })
 
 function open(adapters: readonly NamedAdapter[], file = basePath, kvLayout: 'streams' | 'unified' = 'streams'): Engine {
-  const options = { ...defaultValues(engineOptions), slots: 6, ctx: 6 * 512, kvLayout }
+  const options = { ...defaultValues(engineOptions), slots: 6, ctxTotal: 6 * 512, kvLayout }
   const opened = createEmbeddedEngine({ path: file, name: 'base', adapters }, options)
   engines.push(opened)
   return opened

@@ -20,7 +20,7 @@ let engine: Engine
 function open(changes: Partial<EngineOptionValues> = {}, file = modelPath): Engine {
   return createEmbeddedEngine(
     { path: file, name: model },
-    { ...defaultValues(engineOptions), slots: 4, ctx: 4096, ...changes },
+    { ...defaultValues(engineOptions), slots: 4, ctxTotal: 4096, ...changes },
   )
 }
 
@@ -93,7 +93,7 @@ describe('The embedded engine', { timeout: 120_000 }, () => {
   })
 
   it('serves with fewer cells than its batch could hold', async () => {
-    const small = open({ slots: 1, ctx: 256 })
+    const small = open({ slots: 1, ctxTotal: 256 })
     const prompt = Array.from({ length: 250 }, (_, index) => 259 + index)
     const input = { kind: 'tokens', tokens: prompt } as const
     const events = await run({ input, maxTokens: 4, ignoreEos: true }, small)
@@ -102,10 +102,10 @@ describe('The embedded engine', { timeout: 120_000 }, () => {
   })
 
   it('takes fewer cells than libllama gives a slot as the least, and says when there is no memory for so many', async () => {
-    const few = open({ slots: 4, ctx: 64 })
+    const few = open({ slots: 4, ctxTotal: 64 })
     await run({ maxTokens: 2 }, few)
     expect(few.models()[0]?.contextTokens).toBe(256)
-    const many = open({ slots: 1, ctx: 2 ** 40 })
+    const many = open({ slots: 1, ctxTotal: 2 ** 40 })
     await expect(many.ready(never())).rejects.toThrow(/memory are available\..*--kv-type q8_0\.$/)
   })
 
@@ -194,7 +194,7 @@ describe('The embedded engine', { timeout: 120_000 }, () => {
     const script = `
       const { createEmbeddedEngine, engineOptions } = await import(${JSON.stringify(face)})
       const { defaultValues } = await import(${JSON.stringify(core)})
-      const options = { ...defaultValues(engineOptions), slots: 1, ctx: 256 }
+      const options = { ...defaultValues(engineOptions), slots: 1, ctxTotal: 256 }
       const engine = createEmbeddedEngine({ path: ${JSON.stringify(modelPath)}, name: 'tiny' }, options)
       await engine.ready(new AbortController().signal)
       process.stdout.write('ready')

@@ -17,7 +17,13 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-embeddings-'))
   const modelPath = path.join(folder, 'tiny.gguf')
   await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 4, format: f32 })
-  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 8192, maxEmbeddingTokens: 64, streamIntervalMs: 0 }
+  const options = {
+    ...defaultValues(engineOptions),
+    slots: 2,
+    ctxTotal: 8192,
+    maxEmbeddingTokens: 64,
+    streamIntervalMs: 0,
+  }
   engine = createEmbeddedEngine({ path: modelPath, name: model }, options)
   await engine.ready(never())
 }, 60_000)

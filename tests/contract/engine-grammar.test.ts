@@ -24,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-grammar-'))
   const modelPath = path.join(folder, 'tiny.gguf')
   await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 3, format: f32 })
-  const options = { ...defaultValues(engineOptions), slots: 8, ctx: 8 * 2048 }
+  const options = { ...defaultValues(engineOptions), slots: 8, ctxTotal: 8 * 2048 }
   engine = createEmbeddedEngine({ path: modelPath, name: model }, options)
   await engine.ready(never())
   const closers = await engine.tokenize?.(model, { kind: 'text', text: '"}]', addSpecialTokens: false }, never())

@@ -33,7 +33,7 @@ function withNumber(key: string, value: number): Buffer {
 async function serve(name: string, bytes: Buffer): Promise<string | TokenmillError> {
   const file = path.join(folder, name)
   await writeFile(file, bytes)
-  const options = { ...defaultValues(engineOptions), slots: 1, ctx: 256 }
+  const options = { ...defaultValues(engineOptions), slots: 1, ctxTotal: 256 }
   try {
     const engine = createEmbeddedEngine({ path: file, name: 'model' }, options)
     try {

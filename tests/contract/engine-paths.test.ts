@@ -25,7 +25,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-paths-'))
   modelPath = path.join(folder, 'tiny.gguf')
   await writeRandomModel(modelPath, { shape: randomModelShapes.tiny, seed: 2, format: f32 })
-  reference = open({ slots: 1, ctx: 2048, rowPadding: 'off' })
+  reference = open({ slots: 1, ctxTotal: 2048, rowPadding: 'off' })
   await reference.ready(never())
 })
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 
 function open(changes: Partial<EngineOptionValues> = {}, file = modelPath): Engine {
-  const options = { ...defaultValues(engineOptions), slots: 4, ctx: 4096, ...changes }
+  const options = { ...defaultValues(engineOptions), slots: 4, ctxTotal: 4096, ...changes }
   const engine = createEmbeddedEngine({ path: file, name: model }, options)
   engines.push(engine)
   return engine
@@ -149,7 +149,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when what was kept of it has been evicted', async () => {
-        const engine = open({ ...way, slots: 1, ctx: 512 })
+        const engine = open({ ...way, slots: 1, ctxTotal: 512 })
         const prompt = createPrompt(15, 200)
         const first = await generate(engine, prompt)
         for (const seed of [16, 17, 18, 19]) await generate(engine, createPrompt(seed, 300))
@@ -159,7 +159,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
       })
 
       it('when sequences before and behind it end and the others move together', async () => {
-        const engine = open({ ...way, slots: 6, ctx: 6144 })
+        const engine = open({ ...way, slots: 6, ctxTotal: 6144 })
         const prompts = [20, 21, 22, 23, 24, 25].map((seed) => createPrompt(seed, 40))
         const lengths = [3, 60, 6, 60, 9, 60]
         const results = await Promise.all(
@@ -174,7 +174,7 @@ describe('A request gives the tokens it gives alone', { timeout: 120_000 }, () =
   }
 
   it('when it was preempted for want of KV cells and computed again', async () => {
-    const engine = open({ kvLayout: 'unified', ctx: 512 })
+    const engine = open({ kvLayout: 'unified', ctxTotal: 512 })
     const prompts = [30, 31, 32, 33].map((seed) => createPrompt(seed, 100))
     const changes = { maxTokens: 80 }
     const results = await Promise.all(prompts.map((prompt) => generate(engine, prompt, changes)))

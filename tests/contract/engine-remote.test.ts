@@ -24,7 +24,10 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-remote-'))
   const file = path.join(folder, 'tiny.gguf')
   await writeRandomModel(file, { shape: randomModelShapes.tiny, seed: 1, format: f32 })
-  embedded = createEmbeddedEngine({ path: file, name: model }, { ...defaultValues(engineOptions), slots: 4, ctx: 4096 })
+  embedded = createEmbeddedEngine(
+    { path: file, name: model },
+    { ...defaultValues(engineOptions), slots: 4, ctxTotal: 4096 },
+  )
   server = await startTestServer(embedded)
   for (const kind of kinds) {
     const engine = new OpenAiEngine({

@@ -14,7 +14,7 @@ let folder = ''
 const engines = new Map<string, Engine>()
 
 function open(name: string): Engine {
-  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 1024, maxEmbeddingTokens: 256 }
+  const options = { ...defaultValues(engineOptions), slots: 2, ctxTotal: 1024, maxEmbeddingTokens: 256 }
   const engine = createEmbeddedEngine({ path: path.join(folder, `${name}.gguf`), name }, options)
   engines.set(name, engine)
   return engine

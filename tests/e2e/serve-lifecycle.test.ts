@@ -22,7 +22,7 @@ afterAll(async () => {
 })
 
 async function start(...flags: readonly string[]): Promise<StartedServer> {
-  const server = await startServe('--model', model.file, '--slots', '2', '--ctx', '8192', ...flags)
+  const server = await startServe('--model', model.file, '--slots', '2', '--ctx-total', '8192', ...flags)
   servers.push(server)
   return server
 }

@@ -9,7 +9,7 @@ let client: OpenAI
 
 beforeAll(async () => {
   model = await createTinyModel()
-  server = await startServe('--model', model.file, '--slots', '4', '--ctx', '16384')
+  server = await startServe('--model', model.file, '--slots', '4', '--ctx-total', '16384')
   client = server.client
 })
 

@@ -146,7 +146,8 @@ const bytesPerValue = { f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const
 function decideCells(spec: LoadSpec, facts: ModelFacts): number {
   const cellBytes = facts.kvValuesPerToken * bytesPerValue[spec.kvType]
   const availableBytes = process.availableMemory()
-  if (spec.ctx === undefined) {
+  const asked = spec.ctxTotal ?? (spec.ctx === undefined ? undefined : spec.ctx * spec.slots)
+  if (asked === undefined) {
     const trained = facts.trainedContext > 0 ? facts.trainedContext : defaultSlotCells
     const wanted = Math.min(trained, defaultSlotCells) * spec.slots
     const affordable = Math.floor(availableBytes / 2 / Math.max(1, cellBytes))
@@ -154,7 +155,7 @@ function decideCells(spec: LoadSpec, facts: ModelFacts): number {
   }
   // libllama rounds each stream's cells up itself, but would bound the batch by what was asked.
   const step = leastStreamCells * (spec.kvLayout === 'streams' ? spec.slots : 1)
-  const cells = Math.ceil(spec.ctx / step) * step
+  const cells = Math.ceil(asked / step) * step
   const neededBytes = cells * cellBytes
   if (neededBytes > availableBytes) {
     throw new TokenmillError(
