@@ -2,7 +2,7 @@ import { forEachElement, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import type { Edit } from './splice.ts'
 import { failedFinishReasons } from './upstream-failure.ts'
 
-const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason'] as const
+const choiceKeys = ['index', 'delta', 'message', 'text', 'finish_reason', 'matched_stop', 'stop_reason'] as const
 const deltaKeys = [
   'content',
   'reasoning',
@@ -23,7 +23,8 @@ const deltaKeyBytes = toKeyBytes(deltaKeys)
  * ended, and what must be mended so that every client understands:
  *
  * - thinking under one of its two names gets the other as well (vLLM says `reasoning`, llama-server `reasoning_content`);
- * - the first delta of a choice gets its `role`, without which client libraries throw.
+ * - the first delta of a choice gets its `role`, without which client libraries throw;
+ * - SGLang's `matched_stop` is told as `stop_reason` too.
  */
 export class ChoiceScanner {
   /** Some choice carried text, thinking, a piece of a tool call or sound. */
@@ -59,6 +60,7 @@ export class ChoiceScanner {
     this.choices += 1
     const [indexAt = -1, deltaAt = -1, messageAt = -1, textAt = -1, finishAt = -1] = choice.start
     const [indexEnd = -1, deltaEnd = -1, messageEnd = -1, textEnd = -1, finishEnd = -1] = choice.end
+    this.#nameStopReason(bytes, from, edits)
     if (isText(bytes, finishAt)) {
       this.finished += 1
       const reason = bytes.toString('latin1', finishAt + 1, finishEnd - 1)
@@ -76,6 +78,18 @@ export class ChoiceScanner {
       if (first) this.#opened.add(index)
       this.#scanMessage(bytes, deltaAt, deltaEnd, first, edits)
     } else if (messageAt >= 0) this.#scanMessage(bytes, messageAt, messageEnd, false, edits)
+  }
+
+  /** SGLang tells the stop text or token that ended a choice under a name of its own; clients read vLLM's. */
+  #nameStopReason(bytes: Buffer, from: number, edits: Edit[]): void {
+    const [, , , , , matchedAt = -1, stopAt = -1] = this.#choice.start
+    const [, , , , , matchedEnd = -1] = this.#choice.end
+    if (matchedAt < 0 || stopAt >= 0 || bytes[matchedAt] === 0x6e) return
+    edits.push({
+      start: from + 1,
+      end: from + 1,
+      text: `"stop_reason":${bytes.toString('utf8', matchedAt, matchedEnd)},`,
+    })
   }
 
   #scanMessage(bytes: Buffer, from: number, to: number, needsRole: boolean, edits: Edit[]): void {

@@ -203,6 +203,17 @@ describe('StreamTap', () => {
     expect(run(delta(piece) + delta({}, 'stop')).tap.outputFrames).toBe(1)
   })
 
+  it("tells SGLang's matched_stop as the stop reason too", () => {
+    const end = (more: object) =>
+      data({ ...head, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: 'stop', ...more }] })
+    const told = (more: object) => payloads(run(delta({ role: 'assistant', content: 'a' }) + end(more)).out).at(-1)
+    expect(told({ matched_stop: 'E"ND' })).toMatchObject({ choices: [{ stop_reason: 'E"ND', matched_stop: 'E"ND' }] })
+    expect(told({ matched_stop: 7 })).toMatchObject({ choices: [{ stop_reason: 7 }] })
+    expect(told({ matched_stop: null })).toEqual(
+      JSON.parse(end({ matched_stop: null }).slice(6).replace('org/model-7b', 'alias')),
+    )
+  })
+
   it('takes a text beside a delta for output, and nothing in empty forms', () => {
     const beside = data({ ...head, choices: [{ index: 0, delta: {}, text: 'a' }] })
     const empty = delta({ content: [], reasoning_details: [], function_call: null, audio: null })
