@@ -71,6 +71,8 @@ export class DispatchLog {
     // Attempts or the retry budget ended, or a queue was full, while replicas could have served: that error tells more.
     const reason = last ?? this.#refusal
     if (untouched && reason !== undefined) return reason
+    // No engine had what was asked for: coming back would not help.
+    if (last?.code === 'unsupported') return last
     const again = states.flatMap(({ unavailability }) => unavailability?.againInMs ?? [])
     const retryAfterMs = Math.min(60_000, Math.max(1, Math.ceil(again.length === 0 ? 1_000 : Math.min(...again))))
     const saturated = states.length > 0 && states.every(({ unavailability }) => unavailability?.kind === 'saturated')

@@ -190,7 +190,8 @@ export class Dispatcher {
         // Whatever broke, it broke because the client left: that says nothing about the replica.
         failure = new TokenmillError('cancelled', 'The request was cancelled by its client.', {}, error)
       }
-      if (committed || task.signal.aborted || !mendable.has(failure.code)) throw failure
+      const hopeful = mendable.has(failure.code) || this.#mayBeSupportedElsewhere(failure, lease, task)
+      if (committed || task.signal.aborted || !hopeful) throw failure
       // One attempt and no fallback: its error is the answer.
       if (route.pool.limits.maxAttempts === 1 && !task.log.hasFallback) throw failure
       task.log.attemptFailed(replica, failure)
@@ -200,6 +201,13 @@ export class Dispatcher {
       lease.release(failure)
       this.#attemptEnded(attempt, failure, committed)
     }
+  }
+
+  /** An engine of another kind may have what this one lacks. */
+  #mayBeSupportedElsewhere<T>({ code }: TokenmillError, { route, replica }: Lease, task: Task<T>): boolean {
+    if (code !== 'unsupported') return false
+    const { able } = candidatesOf(route, task.item, task.excluded)
+    return able.some((each) => each !== replica && !task.log.tried.has(each))
   }
 
   /** The time limits of one attempt. Without any, its signal is the request's own. */

@@ -318,6 +318,24 @@ describe('a replica that fails before the first token', () => {
     expect(shown.text).toContain('sk-upstream-secret')
   })
 
+  it('does not know a field that another kind of engine does: that one answers; none does: the field is named', async () => {
+    const [a, b] = [await upstream(counting(2)), await upstream(counting(2))]
+    const one = (url: string, engine: string) => `{url: "${url}", engine: ${engine}}`
+    const of = (endpoints: string) => `models: [{name: chat, placement: round-robin, endpoints: [${endpoints}]}]`
+    const both = await serve(of(`${one(a.url, 'sglang')}, ${one(b.url, 'vllm')}`))
+    const ask = (server: TestServer) =>
+      fetch(`${server.url}/v1/chat/completions`, {
+        method: 'POST',
+        body: JSON.stringify({ model: 'chat', messages, bad_words: ['x'] }),
+      })
+    for (let at = 0; at < 4; at += 1) expect((await ask(both.server)).status).toBe(200)
+    expect({ a: a.requests.length, b: b.requests.length }).toEqual({ a: 0, b: 4 })
+    const alone = await serve(of(one(a.url, 'sglang')))
+    const refused = await ask(alone.server)
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ error: { code: 'unsupported', param: 'bad_words' } })
+  })
+
   it('dies of the request: a third one does not get it', async () => {
     const deadly: UpstreamAnswer = (response) => void response.socket?.destroy()
     const ups = [await upstream(deadly), await upstream(deadly), await upstream(deadly)]
