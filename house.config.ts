@@ -19,6 +19,8 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   ledger: ['core', 'inference', 'telemetry'],
   planner: ['core', 'inference', 'model', 'report'],
   simulation: ['core', 'inference', 'scheduler', 'planner', 'workload', 'report'],
+  // The real server over simulated engines, made to fail as servers do.
+  mock: ['core', 'inference', 'workload', 'simulation', 'server', 'scheduler', 'protocol', 'telemetry'],
   bench: ['core', 'inference', 'protocol', 'model', 'workload', 'report', 'telemetry'],
   config: ['core'],
   server: [
@@ -51,6 +53,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'bench',
     'simulation',
     'server',
+    'mock',
   ],
 }
 
@@ -70,7 +73,6 @@ export const optionFaces: readonly string[] = ['options.ts']
  */
 export const timeKeepers: Readonly<Record<string, string>> = {
   // The load client measures to the microsecond with one clock that is the same in every process of the machine.
-  'bench/machine-clock.ts': 'the clock that times of client and mock are compared by',
   'bench/client/worker.ts': 'reports from a thread of its own',
   'bench/client/load-client.ts': 'one timer a request, none through a closure',
   'bench/client/connections.ts': 'idle time of connections',

@@ -4,7 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { z } from 'zod'
 import type { BenchOptions, BenchResult } from '../bench/index.ts'
 import { benchOptions } from '../bench/options.ts'
-import { defineOptions, TokenmillError } from '../core/index.ts'
+import { createMachineClock, defineOptions, TokenmillError } from '../core/index.ts'
 import { shownCommandLine } from './bench-command-line.ts'
 import { defineCommand, type Io } from './command.ts'
 import { sayWritten, writeOutputFile } from './output-file.ts'
@@ -43,7 +43,7 @@ export const bench = defineCommand({
     'tokenmill bench http://host/v1 --trace mooncake.jsonl --speed 2',
   ],
   async run(values, positionals, io) {
-    const { createLiveView, createMachineClock, exitCodeOf, RawLog, runBench } = await import('../bench/index.ts')
+    const { createLiveView, exitCodeOf, RawLog, runBench } = await import('../bench/index.ts')
     const clock = createMachineClock()
     const view = createLiveView(io.stderr, () => clock.now())
     const raw = values.raw === undefined ? undefined : new RawLog(values.raw)

@@ -1,4 +1,4 @@
-import { mockOptions } from '../bench/options.ts'
+import { mockOptions } from '../mock/options.ts'
 import { defineCommand } from './command.ts'
 
 export const mock = defineCommand({
@@ -12,11 +12,11 @@ export const mock = defineCommand({
     'tokenmill mock --steps base=8ms,seq=0.05ms,prefill=0.02ms,context=0.01ms,chunk=2048 --max-running 256',
   ],
   async run(values, _positionals, io) {
-    const { startMock, toMockSettings } = await import('../bench/index.ts')
+    const { startMock, toMockSettings } = await import('../mock/index.ts')
     const settings = toMockSettings(values)
     const server = await startMock(settings)
     io.stdout.write(
-      `Mock of ${settings.models.join(', ')} on ${server.url} (seed ${settings.seed}). Ctrl-C stops it.\n`,
+      `Mock of ${settings.engine.models.join(', ')} on ${server.url} (seed ${settings.seed}). Ctrl-C stops it.\n`,
     )
     await new Promise<void>((resolve) => {
       if (io.stop.aborted) resolve()

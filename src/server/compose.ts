@@ -37,6 +37,8 @@ export interface ServerParts {
   readonly clock?: Clock
   /** Further takers of usage records. */
   readonly sinks?: readonly UsageSink[]
+  /** Sees each request first; true: it answers it itself. For servers that misbehave on purpose. */
+  readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean
 }
 
 export interface RunningServer {
@@ -144,6 +146,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
     draining: () => lifecycle.refusal !== undefined,
     createServer: (framework) => {
       const listener = (request: IncomingMessage, response: ServerResponse): void => {
+        if (parts.intercept?.(request, response) === true) return
         if (!cors.handle(request, response) && !dataPlane.handle(request, response)) framework(request, response)
       }
       return createHttpServer(listener, settings, tls)

@@ -1,5 +1,7 @@
 import { limitError, onAbort, systemClock, throwIfAborted, TokenmillError, type Clock } from '../core/index.ts'
 import type {
+  EmbeddingRequest,
+  EmbeddingResult,
   Engine,
   EngineModel,
   EngineStatus,
@@ -8,6 +10,7 @@ import type {
   TokenizeInput,
 } from '../inference/index.ts'
 import { parseDistribution } from '../workload/index.ts'
+import { passOf, toInput, toVector } from './embedding.ts'
 import { SimulatedGeneration, type GenerationSettings } from './generation.ts'
 import { IndependentScheduler, type IndependentSchedulerSettings } from './independent-scheduler.ts'
 import type { SequenceScheduler } from './sequence-scheduler.ts'
@@ -22,6 +25,8 @@ export interface SimulatedEngineSettings extends Partial<GenerationSettings> {
   readonly contextTokens: number
   /** Requests that wait beyond those that run; one more is refused with `queue_full`. Default: no limit. */
   readonly maxWaiting?: number
+  /** Length of embedding vectors. Default: 384. */
+  readonly embeddingDimensions?: number
   readonly timing:
     | ({ readonly kind: 'steps' } & StepSchedulerSettings)
     | ({ readonly kind: 'independent' } & IndependentSchedulerSettings)
@@ -85,27 +90,20 @@ export class SimulatedEngine implements Engine {
     await Promise.resolve()
   }
 
-  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void> {
+  generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+    return this.#run(request, signal, () => this.#readPrompt(request))
+  }
+
+  /** Takes the time of a prompt's prefill. */
+  async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingResult> {
     throwIfAborted(signal)
-    const prompt = this.#readPrompt(request)
-    const limit = Math.min(request.maxTokens ?? Infinity, this.#contextTokens - prompt.length)
-    const { maxWaiting = Infinity } = this.#settings
-    const { running, waiting, maxRunning } = this.#scheduler
-    if (waiting >= maxWaiting && running >= maxRunning) throw queueFullError(maxWaiting, waiting)
-    const generation = new SimulatedGeneration(request, prompt, limit, {
-      scheduler: this.#scheduler,
-      clock: this.#clock,
-      settings: this.#generation,
-    })
-    this.#open.add(generation)
-    const stopListening = onAbort(signal, (error) => generation.fail(error))
-    try {
-      yield* generation.events
-    } finally {
-      stopListening()
-      generation.release()
-      this.#open.delete(generation)
-    }
+    this.#requireModel(request.model)
+    const prompts = request.inputs.map((input) => toTokens(toInput(input)))
+    const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0)
+    for await (const event of this.#run(passOf(request), signal, () => prompts.flat()))
+      if (event.type === 'usage') break
+    const dimensions = request.dimensions ?? this.#settings.embeddingDimensions ?? 384
+    return { vectors: prompts.map((prompt) => toVector(prompt, dimensions)), promptTokens }
   }
 
   async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
@@ -120,19 +118,44 @@ export class SimulatedEngine implements Engine {
     await Promise.resolve()
   }
 
-  #readPrompt(request: GenerationRequest): readonly number[] {
+  /** Nothing happens before the first event is asked for: the prompt is not read before it. */
+  async *#run(
+    request: GenerationRequest,
+    signal: AbortSignal,
+    readPrompt: () => readonly number[],
+  ): AsyncGenerator<GenerationEvent, void> {
+    throwIfAborted(signal)
     if (this.#closed) throw new TokenmillError('unavailable', `${this.endpoint} is closed.`)
+    const prompt = readPrompt()
+    const limit = request.maxTokens ?? this.#contextTokens - prompt.length
+    const { maxWaiting = Infinity } = this.#settings
+    const { running, waiting, maxRunning } = this.#scheduler
+    if (waiting >= maxWaiting && running >= maxRunning) throw queueFullError(maxWaiting, waiting)
+    const parts = { scheduler: this.#scheduler, clock: this.#clock, settings: this.#generation }
+    const generation = new SimulatedGeneration(request, prompt, limit, parts)
+    this.#open.add(generation)
+    const stopListening = onAbort(signal, (error) => generation.fail(error))
+    try {
+      yield* generation.events
+    } finally {
+      stopListening()
+      generation.release()
+      this.#open.delete(generation)
+    }
+  }
+
+  /** Throws what vLLM refuses too: a prompt that leaves no room for the answer it asks for. */
+  #readPrompt(request: GenerationRequest): readonly number[] {
     this.#requireModel(request.model)
     requireTextOnly(request)
     const prompt = toTokens(request.input)
-    if (prompt.length < this.#contextTokens) return prompt
-    throw limitError(
-      { name: 'contextTokens', maximum: this.#contextTokens, unit: 'tokens' },
-      prompt.length,
-      'The prompt',
-      'Shorten it: at least one token must be left for the answer.',
-      'context_length_exceeded',
-    )
+    const limit = { name: 'contextTokens', maximum: this.#contextTokens, unit: 'tokens' }
+    const code = 'context_length_exceeded'
+    if (prompt.length >= this.#contextTokens)
+      throw limitError(limit, prompt.length, 'The prompt', 'Shorten it, and leave room for an answer.', code)
+    const whole = prompt.length + (request.maxTokens ?? 0)
+    if (whole <= this.#contextTokens) return prompt
+    throw limitError(limit, whole, 'The prompt with its answer', 'Shorten the prompt or lower max_tokens.', code)
   }
 
   #requireModel(model: string): void {

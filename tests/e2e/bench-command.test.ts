@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { mockOptions, startMock, toMockSettings, type MockServer } from '../../src/bench/index.ts'
+import { mockOptions, startMock, toMockSettings, type MockServer } from '../../src/mock/index.ts'
 import { defaultValues } from '../../src/core/index.ts'
 import { launchBrowser } from './browser.ts'
 

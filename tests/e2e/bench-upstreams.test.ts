@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { benchOptions, createMachineClock, runBench, type BenchResult } from '../../src/bench/index.ts'
-import { defaultValues } from '../../src/core/index.ts'
+import { benchOptions, runBench, type BenchResult } from '../../src/bench/index.ts'
+import { createMachineClock, defaultValues } from '../../src/core/index.ts'
 
 /** What upstreams do within status 200, or refuse of our requests, as the bench sees it: failure, or figures. */
 

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { createMachineClock } from '../machine-clock.ts'
+import { createMachineClock } from '../../core/index.ts'
 import type { RequestRecord } from '../metrics/record.ts'
 import { loadTokenCounter } from '../tokens.ts'
 import { LoadRunner } from './load-runner.ts'

@@ -1,74 +1,82 @@
-import { parseDurationMs, TokenmillError } from '../../core/index.ts'
-import { parseDistribution, type Distribution } from '../../workload/index.ts'
-import type { MockOptions } from '../options.ts'
+import { parseDurationMs, TokenmillError } from '../core/index.ts'
+import { linearStepModel, type SimulatedEngineSettings } from '../simulation/index.ts'
+import { parseDistribution, type Distribution } from '../workload/index.ts'
 import { parseFault, type Fault } from './faults.ts'
-import type { IndependentLatency } from './pacer.ts'
-import type { StepLatency } from './step-pacer.ts'
+import type { MockOptions } from './options.ts'
 
 /** What the mock needs to run, read from text once. */
 export interface MockSettings {
   readonly host: string
   readonly port: number
-  readonly models: readonly string[]
-  readonly seed: number
   readonly apiKey: string | undefined
-  readonly latency: ({ readonly kind: 'independent' } & IndependentLatency) | ({ readonly kind: 'steps' } & StepLatency)
+  readonly seed: number
+  readonly engine: SimulatedEngineSettings
   /** Tokens of an answer; undefined: as many as the request allows, or `defaultOutputTokens`. */
   readonly outputTokens: Distribution | undefined
   readonly defaultOutputTokens: number
-  readonly tokensPerChunk: Distribution
-  /** Whether the stream opens with an event that carries the role and no text. */
+  /** Whether a chat stream opens with an event that carries the role and no text. */
   readonly roleChunk: boolean
-  readonly contextTokens: number
   readonly faults: readonly Fault[]
   /** Requests accepted per second before 429; Infinity: no limit. */
   readonly requestsPerSecond: number
-  readonly cacheBlockTokens: number
-  readonly cacheBlocks: number
-  readonly embeddingDimensions: number
+  /** Requests that wait beyond those that run; one more gets 429. */
+  readonly maxQueue: number
   readonly maxBodyBytes: number
   readonly maxRecords: number
-  readonly maxUnsentBytes: number
 }
 
 /** The settings for a table of option values. Throws `invalid_request` with the option's name. */
 export function toMockSettings(options: MockOptions): MockSettings {
-  const queue = { maxRunning: options.maxRunning, maxQueue: options.maxQueue }
   return {
     host: options.host,
     port: options.port,
-    models: options.model,
-    seed: options.seed,
     apiKey: options.apiKey,
-    latency:
-      options.steps === undefined
-        ? {
-            kind: 'independent',
-            ttftMs: parseDistribution(options.ttft, parseDurationMs),
-            itlMs: parseDistribution(options.itl, parseDurationMs),
-            ...queue,
-          }
-        : { kind: 'steps', ...parseSteps(options.steps), kvTokens: options.kvTokens, ...queue },
+    seed: options.seed,
+    engine: {
+      name: 'mock',
+      models: options.model,
+      seed: options.seed,
+      contextTokens: options.contextTokens,
+      tokensPerEvent: parseDistribution(options.tokensPerChunk),
+      embeddingDimensions: options.embeddingDimensions,
+      timing: toTiming(options),
+    },
     outputTokens: options.outputTokens === undefined ? undefined : parseDistribution(options.outputTokens),
     defaultOutputTokens: 128,
-    tokensPerChunk: parseDistribution(options.tokensPerChunk),
     roleChunk: options.roleChunk,
-    contextTokens: options.contextTokens,
     faults: options.fault.map((text) => parseFault(text)),
     requestsPerSecond: options.requestsPerSecond ?? Infinity,
-    cacheBlockTokens: options.cacheBlockTokens,
-    cacheBlocks: options.cacheBlocks,
-    embeddingDimensions: options.embeddingDimensions,
+    maxQueue: options.maxQueue,
     maxBodyBytes: options.maxBodyBytes,
     maxRecords: options.maxRecords,
-    maxUnsentBytes: options.maxUnsentBytes,
   }
 }
 
-type StepTimes = Pick<
-  StepLatency,
-  'baseMs' | 'perSequenceMs' | 'perPrefillTokenMs' | 'perThousandContextMs' | 'prefillChunkTokens'
->
+function toTiming(options: MockOptions): SimulatedEngineSettings['timing'] {
+  const { maxRunning, cacheBlockTokens: blockTokens, cacheBlocks: cachedBlocks } = options
+  if (options.steps === undefined) {
+    const ttftMs = parseDistribution(options.ttft, parseDurationMs)
+    const itlMs = parseDistribution(options.itl, parseDurationMs)
+    return { kind: 'independent', ttftMs, itlMs, maxRunning, blockTokens, cachedBlocks }
+  }
+  const { prefillChunkTokens, ...times } = parseSteps(options.steps)
+  const blocks = Math.ceil(options.kvTokens / blockTokens)
+  return {
+    kind: 'steps',
+    model: linearStepModel(times),
+    prefillTokensPerStep: prefillChunkTokens,
+    maxRunning,
+    kv: { blockTokens, blocks, cachedBlocks },
+  }
+}
+
+interface StepTimes {
+  readonly baseMs: number
+  readonly perSequenceMs: number
+  readonly perPrefillTokenMs: number
+  readonly perThousandContextMs: number
+  readonly prefillChunkTokens: number
+}
 
 const stepKeys: Readonly<Record<string, keyof StepTimes>> = {
   base: 'baseMs',
@@ -79,7 +87,7 @@ const stepKeys: Readonly<Record<string, keyof StepTimes>> = {
 }
 
 /** Reads `base=5ms,seq=0.05ms,prefill=0.02ms,context=0.01ms,chunk=2048`; what is left out is 0, the chunk 2,048. */
-export function parseSteps(text: string): StepTimes {
+function parseSteps(text: string): StepTimes {
   const times: Record<keyof StepTimes, number> = {
     baseMs: 0,
     perSequenceMs: 0,

@@ -1,8 +1,8 @@
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
-import { defaultValues } from '../../core/index.ts'
-import { SseReader } from '../../protocol/index.ts'
-import { mockOptions, type MockOptions } from '../options.ts'
+import { defaultValues } from '../core/index.ts'
+import { SseReader } from '../protocol/index.ts'
+import { mockOptions, type MockOptions } from './options.ts'
 import { faultKinds } from './faults.ts'
 import { startMock, type MockServer } from './server.ts'
 import { toMockSettings } from './settings.ts'
@@ -59,6 +59,36 @@ describe('startMock()', () => {
     expect(vectors.data[0]?.embedding).toEqual(vectors.data[2]?.embedding)
     expect(Math.hypot(...(vectors.data[1]?.embedding ?? []))).toBeCloseTo(1, 5)
     expect((await openai.models.list()).data.map((model) => model.id)).toEqual(['mock'])
+  })
+
+  it('gives several answers to one prompt, all in one record', async () => {
+    const mock = await start()
+    const { choices, usage } = await client(mock).chat.completions.create({ ...chat, n: 2, max_tokens: 5 })
+    expect(choices.map((choice) => choice.message.content?.trim().split(' ').length)).toEqual([5, 5])
+    expect(choices[0]?.message.content).not.toBe(choices[1]?.message.content)
+    expect(usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 10 })
+    await expect.poll(() => mock.records()[0]).toMatchObject({ outcome: 'completed', writeTokens: [10] })
+  })
+
+  it('opens a stream without the role where the server that it stands for does', async () => {
+    const mock = await start({ roleChunk: false })
+    const lines = await streamData(mock, {}, 3)
+    expect(lines).toHaveLength(3 + 3)
+    expect(lines[0]).toContain('"content":" ')
+  })
+
+  it('tells its load in vLLM’s metrics under a step model, and is empty once its clients have left', async () => {
+    const mock = await start({ steps: 'base=5ms,seq=5ms', kvTokens: 4096, contextTokens: 4096 })
+    const clients = new AbortController()
+    const ask = () => client(mock).chat.completions.create({ ...chat, max_tokens: 1000 }, { signal: clients.signal })
+    const load = Promise.allSettled([ask(), ask(), ask(), ask()])
+    await expect.poll(() => mock.totals().running).toBe(4)
+    const metrics = await (await fetch(mock.url.replace('/v1', '/metrics'))).text()
+    expect(metrics).toMatch(/^vllm:num_requests_running\{.*\} 4$/m)
+    expect(metrics).toMatch(/^vllm:kv_cache_usage_perc\{.*\} 0\.\d+$/m)
+    clients.abort()
+    await load
+    await expect.poll(() => mock.totals().running).toBe(0)
   })
 
   it('repeats lengths, texts and faults under one seed, and changes them under another', async () => {
@@ -123,7 +153,7 @@ describe('startMock()', () => {
     const limited = await start({ requestsPerSecond: 1 })
     await client(limited).chat.completions.create({ ...chat, max_tokens: 1 })
     const refused = client(limited).chat.completions.create({ ...chat, max_tokens: 1 })
-    await expect(refused).rejects.toMatchObject({ status: 429, code: 'rate_limited' })
+    await expect(refused).rejects.toMatchObject({ status: 429, code: 'rate_limit_exceeded' })
     const narrow = await start({ maxRunning: 1, maxQueue: 0, itl: 'fixed:1s' })
     const controller = new AbortController()
     const first = client(narrow).chat.completions.create({ ...chat, max_tokens: 9 }, { signal: controller.signal })
@@ -135,12 +165,12 @@ describe('startMock()', () => {
 
   it('answers bad requests in OpenAI’s error shape', async () => {
     const mock = await start({ apiKey: 'secret' })
-    await expect(client(mock).models.list()).rejects.toMatchObject({ status: 401, code: 'unauthenticated' })
+    await expect(client(mock).models.list()).rejects.toMatchObject({ status: 401, code: 'invalid_api_key' })
     const openai = new OpenAI({ baseURL: mock.url, apiKey: 'secret', maxRetries: 0 })
     const wrong = { model: 'nobody', messages: chat.messages }
     await expect(openai.chat.completions.create(wrong)).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
-    const several = openai.chat.completions.create({ ...chat, n: 2 })
-    await expect(several).rejects.toMatchObject({ status: 400, param: 'n' })
+    const none = openai.chat.completions.create({ ...chat, n: 0 })
+    await expect(none).rejects.toMatchObject({ status: 400, param: 'n' })
     const long = { ...chat, max_tokens: 200_000 }
     await expect(openai.chat.completions.create(long)).rejects.toThrow(/contextTokens.* is 131072 tokens/)
   })

@@ -1,4 +1,4 @@
-import { parseDurationMs, TokenmillError, type Random } from '../../core/index.ts'
+import { parseDurationMs, TokenmillError, type Random } from '../core/index.ts'
 
 /** What the mock can do wrong, each as real servers and networks do it. */
 export const faultKinds = {

@@ -5,15 +5,15 @@ export interface MockRecord {
   /** `x-request-id` that the client sent; undefined where it sent none. */
   readonly requestId: string | undefined
   readonly path: string
-  readonly model: string
+  model: string
   readonly fault: string | undefined
   /** Machine clock (CLOCK_MONOTONIC, ms) when the request's head was read. */
   readonly receivedMs: number
-  readonly promptTokens: number
-  readonly cachedTokens: number
+  promptTokens: number
+  cachedTokens: number
   status: number
   outcome: 'running' | 'completed' | 'cancelled' | 'faulted' | 'refused'
-  /** Machine clock just before each write of text, and the tokens it carried. */
+  /** Machine clock as each event with text was handed to the server, which writes it in the same turn, and the tokens it carried. */
   readonly writesMs: number[]
   readonly writeTokens: number[]
   endMs: number | undefined
@@ -41,10 +41,5 @@ export class RecordLog {
   /** Oldest first. */
   all(): MockRecord[] {
     return [...this.#records.slice(this.#first), ...this.#records.slice(0, this.#first)]
-  }
-
-  clear(): void {
-    this.#records.length = 0
-    this.#first = 0
   }
 }
