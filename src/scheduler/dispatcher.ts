@@ -95,9 +95,11 @@ export class Dispatcher {
   async #tryModel<T>(route: ModelRoute, task: Task<T>): Promise<Result<T> | undefined> {
     const { pool } = route
     // A request that nothing can serve now does not wait in the queue to learn it.
-    if (candidatesOf(route, task.item, task.excluded).able.length === 0) return undefined
+    let able: readonly Replica[] | undefined = candidatesOf(route, task.item, task.excluded).able
+    if (able.length === 0) return undefined
     let permit = pool.admission.tryAdmit(task.item)
     if (permit === undefined) {
+      able = undefined
       try {
         permit = await pool.admission.admit(task.item, task.signal)
       } catch (thrown) {
@@ -110,16 +112,22 @@ export class Dispatcher {
     }
     task.deadlineMs ??= this.#clock.now() + pool.limits.totalMs
     try {
-      return await this.#attempts(route, task)
+      return await this.#attempts(route, task, task.log.last === undefined ? able : undefined)
     } finally {
       permit.release()
     }
   }
 
-  async #attempts<T>(route: ModelRoute, task: Task<T>): Promise<Result<T> | undefined> {
+  /** `first` are the replicas for the first attempt, where they were looked at this moment. */
+  async #attempts<T>(
+    route: ModelRoute,
+    task: Task<T>,
+    first: readonly Replica[] | undefined,
+  ): Promise<Result<T> | undefined> {
     const { pool } = route
     for (let attempts = 0; attempts < pool.limits.maxAttempts; attempts += 1) {
-      const candidates = await this.#choose(route, task, attempts > 0)
+      const known = attempts === 0 ? first : undefined
+      const candidates = known ?? (await this.#choose(route, task, attempts > 0))
       if (candidates === undefined) return undefined
       if (attempts > 0 && !pool.retryBudget.withdraw()) return undefined
       const outcome = await this.#attempt(placeRequest(route, task.item, candidates), task)

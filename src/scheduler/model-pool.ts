@@ -1,5 +1,5 @@
 import type { Clock } from '../core/index.ts'
-import { Admission } from './admission.ts'
+import { Admission, type AdmissionLimits } from './admission.ts'
 import type { PlacementPolicy } from './placement.ts'
 import { createFifoQueue } from './queue.ts'
 import type { Replica } from './replica.ts'
@@ -40,12 +40,14 @@ export class ModelPool {
   readonly admission: Admission
   readonly retryBudget: RetryBudget
   #settings: PoolSettings
+  readonly #admissionLimits: AdmissionLimits
 
   constructor(name: string, settings: PoolSettings, clock: Clock) {
     this.name = name
     this.#settings = settings
+    this.#admissionLimits = new PoolAdmissionLimits(this)
     const queue = createFifoQueue(() => this.limits.maxQueue)
-    this.admission = new Admission(name, () => ({ ...this.limits, capacity: this.#capacity() }), queue, clock)
+    this.admission = new Admission(name, () => this.#admissionLimits, queue, clock)
     this.retryBudget = new RetryBudget(() => this.limits, clock)
   }
 
@@ -75,13 +77,30 @@ export class ModelPool {
   update(settings: PoolSettings): void {
     this.#settings = settings
   }
+}
 
-  #capacity(): number {
-    const { maxInFlight } = this.limits
+/** A pool's limits as admission reads them, at each decision and without a copy. */
+class PoolAdmissionLimits implements AdmissionLimits {
+  readonly #pool: ModelPool
+
+  constructor(pool: ModelPool) {
+    this.#pool = pool
+  }
+
+  get capacity(): number {
+    const { maxInFlight } = this.#pool.limits
     if (maxInFlight !== undefined) return maxInFlight
     let capacity = 0
-    for (const { engine } of this.replicas) capacity += engine.status().maxRunning ?? unknownCapacity
+    for (const { engine } of this.#pool.replicas) capacity += engine.status().maxRunning ?? unknownCapacity
     return capacity
+  }
+
+  get maxQueue(): number {
+    return this.#pool.limits.maxQueue
+  }
+
+  get maxQueueWaitMs(): number {
+    return this.#pool.limits.maxQueueWaitMs
   }
 }
 

@@ -59,7 +59,7 @@ export interface RunningServer {
 }
 
 /** Without a configuration file nothing is relayed. */
-const noRelay = { maxSseFrameBytes: 0, maxAnswerBytes: 0, maxContinuationBytes: 0 }
+const noRelay = { maxSseFrameBytes: 0, maxAnswerBytes: 0 }
 
 /**
  * The composition root: everything that a server is made of, in the order in which a request meets it. Listens at

@@ -30,11 +30,12 @@ export interface RelayEnd {
 }
 
 /** Sends the request to the attempt's engine, with the engine's own name of the model spliced in. */
-export async function sendRelayed(
+export function sendRelayed(
   { codec, scan, id, operation, traceParent }: Relay,
   { engine, engineModel, signal }: Attempt,
   sink: RelaySink,
 ): Promise<void> {
+  if (engine.relay === undefined) throw new Error(`${engine.endpoint} takes no bytes.`)
   const body = codec.rewrite(scan, engineModel)
-  await engine.relay?.({ id, operation, body, priority: scan.priority, traceParent }, sink, signal)
+  return engine.relay({ id, operation, body, priority: scan.priority, traceParent }, sink, signal)
 }

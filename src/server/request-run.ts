@@ -24,7 +24,7 @@ export interface RunServices {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly limits: ProtocolLimits
-  readonly relayLimits: () => RelayLimits
+  readonly relayLimits: () => Omit<RelayLimits, 'maxContinuationBytes'>
 }
 
 /** Deaths of a replica in the middle of one answer that are survived. */
@@ -70,7 +70,8 @@ class RequestRun {
     this.#asked = asked
     this.#services = services
     const { maxContinuationBytes } = asked.route.pool.limits
-    this.#limits = { ...services.relayLimits(), maxContinuationBytes }
+    const { maxSseFrameBytes, maxAnswerBytes } = services.relayLimits()
+    this.#limits = { maxSseFrameBytes, maxAnswerBytes, maxContinuationBytes }
     const { scan, protocol, operation, model } = asked
     if (scan === undefined || protocol.bytes === undefined) return
     const traceParent = exchange.headers['traceparent']

@@ -2,7 +2,7 @@ import type { Clock } from '../core/index.ts'
 import type { LineTarget } from './line-target.ts'
 
 /** Longest time that a line waits for others: shorter than a person who reads along can see. */
-const maxWaitMs = 10
+const maxWaitMs = 50
 /** Pause after a failed write: a full disk or a closed pipe is asked again at this pace, not for every batch. */
 const retryMs = 1000
 /** Longest wait for the target at the end: a supervisor that asked us to stop is waiting. */
@@ -20,7 +20,7 @@ export interface LineWriterSettings {
  * Writes log lines in batches, one write at a time: a write to a pipe wakes its reader, which costs more than all else
  * about an access line. A target that is slow, full or gone never blocks the caller and never throws.
  *
- *   write(line) ──▶ gathered, at most maxBytes with the batch in flight ──(10 ms)──▶ one write in flight ──▶ target
+ *   write(line) ──▶ gathered, at most maxBytes with the batch in flight ──(50 ms)──▶ one write in flight ──▶ target
  *                        │ full: dropped                                                  │ failed: dropped
  *                        └──────────────▶ counted, told in a line of its own ◀────────────┘
  */

@@ -33,7 +33,10 @@ export class EndpointHttp {
   readonly name: string
   readonly #pool: Pool
   readonly #base: BaseUrl
-  readonly #headers: Readonly<Record<string, string>>
+  /** Sent with every request: names and values in turn, as undici takes them without a copy. */
+  readonly #headers: readonly string[]
+  /** Their names. Headers of a call under the same name give way. */
+  readonly #headerNames: ReadonlySet<string>
   readonly #settings: EndpointSettings
   readonly #endpoint: ExchangeEndpoint
 
@@ -46,7 +49,7 @@ export class EndpointHttp {
     this.#base = base
     this.name = `${origin}${base.root}`
     this.#endpoint = { name: this.name, clock, maxErrorBodyBytes: limits.maxErrorBodyBytes }
-    this.#headers = {
+    const headers: Readonly<Record<string, string>> = {
       // Without it a server may choose any coding; answers are read as they come.
       'accept-encoding': 'identity',
       ...(settings.apiKey === undefined
@@ -56,6 +59,8 @@ export class EndpointHttp {
           : { [keyHeader]: settings.apiKey }),
       ...lowerCaseNames(settings.headers),
     }
+    this.#headers = Object.entries(headers).flat()
+    this.#headerNames = new Set(Object.keys(headers))
     this.#pool = new Pool(origin, {
       connections: limits.maxConnections,
       pipelining: 1,
@@ -138,15 +143,21 @@ export class EndpointHttp {
     return query === '' ? whole : `${whole}${whole.includes('?') ? '&' : '?'}${query}`
   }
 
+  #headersOf({ body, headers }: HttpCall): string[] {
+    const list = [...this.#headers]
+    const add = (name: string, value: string): void => {
+      if (!this.#headerNames.has(name)) list.push(name, value)
+    }
+    if (body !== undefined) add('content-type', 'application/json')
+    for (const name in headers) add(name, headers[name] ?? '')
+    return list
+  }
+
   #options(call: HttpCall): Dispatcher.DispatchOptions {
     return {
       method: call.method,
       path: this.#path(call.path),
-      headers: {
-        ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...call.headers,
-        ...this.#headers,
-      },
+      headers: this.#headersOf(call),
       body: call.body ?? null,
       ...(call.idleMs === undefined ? {} : { bodyTimeout: call.idleMs }),
     }

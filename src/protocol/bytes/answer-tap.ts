@@ -18,6 +18,9 @@ export interface AnswerTapOptions {
 const answerKeys = ['model', 'choices', 'usage', 'error'] as const
 const answerKeyBytes = toKeyBytes(answerKeys)
 
+/** An answer is scanned in one go, so one scanner serves all. */
+const scan = new ObjectScanner(answerKeys, answerKeyBytes)
+
 /**
  * Gathers an answer that is one JSON object (not a stream), and gives it back with `model` rewritten and both names
  * of thinking. An answer is held until it is whole, so a truncated one never reaches the client as a success.
@@ -61,7 +64,6 @@ export class AnswerTap {
     this.#pieces = []
     const { endpoint, model: askedModel } = this.#options
     const bytes = this.#generates && isEventStream(received) ? assembleAnswer(received, endpoint) : received
-    const scan = new ObjectScanner(answerKeys, answerKeyBytes)
     if (!scan.scan(bytes) || !isBlank(bytes, scan.after)) {
       const value = parse(bytes)
       if (value === undefined) {

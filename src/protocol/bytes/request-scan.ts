@@ -55,6 +55,10 @@ const keys = [
 ] as const
 type Key = (typeof keys)[number]
 const keyBytes = toKeyBytes(keys)
+const places = Object.fromEntries(keys.map((key, at) => [key, at])) as Readonly<Record<Key, number>>
+
+/** Scanning is synchronous, so one scanner serves every request. */
+const scanner = new ObjectScanner(keys, keyBytes)
 
 /** Scans a request body. Throws `invalid_request` where it is no JSON object or a field that routing reads is malformed. */
 export function scanRequest(body: Uint8Array): RequestScan {
@@ -62,7 +66,6 @@ export function scanRequest(body: Uint8Array): RequestScan {
 }
 
 function scanBytes(bytes: Buffer): RequestScan {
-  const scanner = new ObjectScanner(keys, keyBytes)
   if (!scanner.scan(bytes) || !isBlank(bytes, scanner.after)) {
     throw new TokenmillError(
       'invalid_request',
@@ -72,78 +75,92 @@ function scanBytes(bytes: Buffer): RequestScan {
   if (scanner.duplicate !== undefined) {
     throw invalid(scanner.duplicate, 'occurs twice in the body; send it once.')
   }
-  const span = (key: Key): Span | undefined => {
-    const at = keys.indexOf(key)
-    const start = scanner.start[at] ?? -1
-    return start < 0 ? undefined : { start, end: scanner.end[at] ?? start }
-  }
-  const value = (key: Key): unknown => {
-    const found = span(key)
-    if (found === undefined) return undefined
-    try {
-      return JSON.parse(bytes.toString('utf8', found.start, found.end)) ?? undefined
-    } catch {
-      throw invalid(key, 'is not valid JSON.')
-    }
-  }
-  const text = (key: Key): string | undefined => {
-    const found = value(key)
-    if (found === undefined || typeof found === 'string') return found
-    throw invalid(key, `is of type ${typeof found}; it must be a string.`)
-  }
-  const count = (key: Key): number | undefined => {
-    const found = value(key)
-    if (found === undefined) return undefined
-    if (typeof found === 'number' && Number.isInteger(found) && found >= 0) return found
-    throw invalid(key, `is ${JSON.stringify(found)}; it must be an integer ≥ 0.`)
-  }
-  const integer = (key: Key): number | undefined => {
-    const found = value(key)
-    if (found === undefined || (typeof found === 'number' && Number.isInteger(found))) return found
-    throw invalid(key, `is ${JSON.stringify(found)}; it must be an integer.`)
-  }
-  const flag = (key: Key): boolean => {
-    const found = value(key)
-    if (found === undefined || typeof found === 'boolean') return found ?? false
-    throw invalid(key, `is ${JSON.stringify(found)}; it must be true or false.`)
-  }
-  const streamOptions = value('stream_options')
+  const streamOptions = valueOf(bytes, 'stream_options')
   if (streamOptions !== undefined && (typeof streamOptions !== 'object' || Array.isArray(streamOptions))) {
     throw invalid('stream_options', 'must be an object.')
   }
-  const priority = span('priority')
+  const priority = spanOf('priority')
   if (priority !== undefined) {
-    // Taken out, and the rest scanned anew: a rare field, so nobody pays for it.
+    const value = integerOf(bytes, 'priority')
+    // Taken out, and the rest scanned anew: a rare field, so only its senders pay for it.
     const member = memberAround(bytes, priority)
-    return { ...scanBytes(splice(bytes, [{ ...member, text: '' }])), priority: integer('priority') }
+    return { ...scanBytes(splice(bytes, [{ ...member, text: '' }])), priority: value }
   }
-  const n = count('n') ?? 1
-  const prompts = countPrompts(bytes, span('prompt'))
-  const empty = (key: Key): boolean => {
-    const found = value(key)
-    return found === undefined || found === false || (Array.isArray(found) && found.length === 0)
-  }
+  const n = countOf(bytes, 'n') ?? 1
+  const prompts = countPrompts(bytes, spanOf('prompt'))
   return {
     bytes,
-    model: text('model'),
-    stream: flag('stream'),
+    model: textOf(bytes, 'model'),
+    stream: flagOf(bytes, 'stream'),
     includeUsage: (streamOptions as { include_usage?: unknown } | undefined)?.include_usage === true,
     n,
     prompts,
-    maxTokens: count('max_completion_tokens') ?? count('max_tokens'),
-    affinityKey: text('prompt_cache_key') ?? text('user'),
-    continuable:
-      n === 1 &&
-      prompts === 1 &&
-      (['tools', 'functions', 'logprobs', 'echo', 'stop'] as const).every(empty) &&
-      isPlainFormat(value('response_format')) &&
-      (count('best_of') ?? 1) === 1,
+    maxTokens: countOf(bytes, 'max_completion_tokens') ?? countOf(bytes, 'max_tokens'),
+    affinityKey: textOf(bytes, 'prompt_cache_key') ?? textOf(bytes, 'user'),
+    continuable: n === 1 && prompts === 1 && isContinuable(bytes),
     priority: undefined,
-    extensions: [...allExtensions].filter((field) => !isNeutral(value(extensionNames[field]))),
-    modelSpan: span('model'),
-    streamOptionsSpan: span('stream_options'),
+    extensions: extensionsIn(bytes),
+    modelSpan: spanOf('model'),
+    streamOptionsSpan: spanOf('stream_options'),
   }
 }
+
+/** Where the value of a key stands in the bytes that were scanned last. */
+function spanOf(key: Key): Span | undefined {
+  const at = places[key]
+  const start = scanner.start[at] ?? -1
+  return start < 0 ? undefined : { start, end: scanner.end[at] ?? start }
+}
+
+function valueOf(bytes: Buffer, key: Key): unknown {
+  const at = places[key]
+  const start = scanner.start[at] ?? -1
+  if (start < 0) return undefined
+  try {
+    return JSON.parse(bytes.toString('utf8', start, scanner.end[at])) ?? undefined
+  } catch {
+    throw invalid(key, 'is not valid JSON.')
+  }
+}
+
+function textOf(bytes: Buffer, key: Key): string | undefined {
+  const value = valueOf(bytes, key)
+  if (value === undefined || typeof value === 'string') return value
+  throw invalid(key, `is of type ${typeof value}; it must be a string.`)
+}
+
+function integerOf(bytes: Buffer, key: Key): number | undefined {
+  const value = valueOf(bytes, key)
+  if (value === undefined || (typeof value === 'number' && Number.isInteger(value))) return value
+  throw invalid(key, `is ${JSON.stringify(value)}; it must be an integer.`)
+}
+
+function countOf(bytes: Buffer, key: Key): number | undefined {
+  const value = valueOf(bytes, key)
+  if (value === undefined) return undefined
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value
+  throw invalid(key, `is ${JSON.stringify(value)}; it must be an integer ≥ 0.`)
+}
+
+function flagOf(bytes: Buffer, key: Key): boolean {
+  const value = valueOf(bytes, key)
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw invalid(key, `is ${JSON.stringify(value)}; it must be true or false.`)
+}
+
+function isContinuable(bytes: Buffer): boolean {
+  for (const key of ['tools', 'functions', 'logprobs', 'echo', 'stop'] as const) {
+    const value = valueOf(bytes, key)
+    if (value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0)) return false
+  }
+  return isPlainFormat(valueOf(bytes, 'response_format')) && (countOf(bytes, 'best_of') ?? 1) === 1
+}
+
+function extensionsIn(bytes: Buffer): readonly RequestExtension[] {
+  return extensions.filter((field) => !isNeutral(valueOf(bytes, extensionNames[field])))
+}
+
+const extensions = [...allExtensions]
 
 /** What asks for nothing: clients send it by habit. */
 function isNeutral(value: unknown): boolean {
