@@ -57,8 +57,13 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** Folders of one room that may not import each other: they are different processes, and meet in what stands beside them. */
-export const strangers: readonly (readonly [string, string])[] = [['engine/parent', 'engine/child']]
+/** Folders of one room that may not import each other: they are different processes or threads, and meet in what stands beside them. */
+export const strangers: readonly (readonly [string, string])[] = [
+  ['engine/parent', 'engine/child'],
+  ['engine/parent', 'engine/preparation'],
+  ['engine/parent', 'engine/grammar'],
+  ['engine/child', 'engine/preparation'],
+]
 
 /** Files of a room that another room may name in an import. */
 export const publicFaces: readonly string[] = ['index.ts']

@@ -69,7 +69,7 @@ describe('the house', () => {
     expect(crossings().filter((crossing) => !allowed.has(crossing.target))).toEqual([])
   })
 
-  it('keeps apart the folders of a room that are different processes', () => {
+  it('keeps apart the folders of a room that are different processes or threads', () => {
     const within = (folder: string, file: string) => file.startsWith(`${folder}/`)
     for (const [one, other] of strangers) {
       for (const folder of [one, other]) expect(files.some((file) => within(folder, file))).toBe(true)
@@ -80,6 +80,13 @@ describe('the house', () => {
       )
       expect(wrong).toEqual([])
     }
+  })
+
+  it('runs neither chat templates nor schemas on the thread that serves the embedded engine’s clients', () => {
+    const parent = files.filter((file) => file.startsWith('engine/parent/') && !file.endsWith('.test.ts'))
+    expect(parent.length).toBeGreaterThan(5)
+    const running = /\b(?:createChatFormat|compileChatTemplate|ConstraintCompiler|createPreparation)\b/
+    expect(parent.filter((file) => running.test(readFileSync(path.join(source, file), 'utf8')))).toEqual([])
   })
 
   it('keeps core free of every other room, and options files free of all rooms but core', () => {

@@ -154,7 +154,7 @@ export type FromChild =
       readonly details?: ErrorDetails
     }
 
-export type CallValue = readonly number[] | string | EmbeddingReply | RankReply
+export type CallValue = Int32Array | string | EmbeddingReply | RankReply
 
 export interface RankReply {
   /** By document; 0 to 1. */
@@ -176,6 +176,8 @@ export interface LoadedModelInfo {
   readonly threads: number
   readonly parameters: number
   readonly bytes: number
+  /** Of the vocabulary's longest token. */
+  readonly longestTokenBytes: number
 }
 
 export interface LoopStatus {

@@ -1,4 +1,4 @@
-import type { CallConvention } from './answer/call-convention.ts'
+import type { CallConvention, CallParts } from './answer/call-convention.ts'
 import { generic } from './answer/families.ts'
 import { createMarkedReader } from './answer/call-readers.ts'
 import { createSectionReader } from './answer/section-call.ts'
@@ -33,19 +33,17 @@ export function inferConvention(render: (messages: readonly ProbeMessage[]) => s
       const one = conversation({ content, tool_calls: [call(first, args)] })
       const two = conversation({ content, tool_calls: [call(first, args), call(second, args)] })
       const found = partsOf(spoken, one, two)
-      const convention = found && (listConvention(found) ?? sectionConvention(found))
+      const convention = found && conventionShown(found)
       if (convention !== undefined) return convention
     }
   }
   return undefined
 }
 
-interface CallParts {
-  readonly lead: string
-  readonly middle: string
-  readonly tail: string
-  /** From the arguments of one call to the name of the next; undefined where the template writes one call alone. */
-  readonly join: string | undefined
+/** The convention that the parts belong to; undefined where they have no marks that text would not have. */
+export function conventionShown(parts: CallParts): CallConvention | undefined {
+  const convention = listConvention(parts) ?? sectionConvention(parts)
+  return convention && { ...convention, shown: parts }
 }
 
 function partsOf(spoken: string, one: string, two: string): CallParts | undefined {

@@ -19,7 +19,7 @@ dieWithParent(process.ppid)
 function receive(message: ToChild): void {
   if (message.type === 'load') {
     try {
-      serving = createServing(message.spec, (progress) => send({ type: 'progress', progress }))
+      serving = createServing(message.spec, (progress) => send({ type: 'progress', progress }), turn)
       send({ type: 'loaded', model: serving.model })
     } catch (error) {
       send({ type: 'loadFailed', message: error instanceof Error ? error.message : String(error) })

@@ -1,5 +1,7 @@
 import { formatBytes, systemClock, TokenmillError, toTokenmillError } from '../../core/index.ts'
+import { AsideWork } from './aside-work.ts'
 import { Encoding } from './encoding.ts'
+import { LongTexts } from './long-texts.ts'
 import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from '../messages.ts'
 import { loadLibrary } from './native/library.ts'
 import { loadAdapters, type LlamaAdapter } from './native/llama-adapter.ts'
@@ -21,8 +23,11 @@ export interface Serving {
   step(): readonly FromChild[]
 }
 
-/** Loads the model as the spec says. Throws `startup`. Blocks for as long as loading takes; `onProgress` is called meanwhile. */
-export function createServing(spec: LoadSpec, onProgress: (progress: number) => void): Serving {
+/**
+ * Loads the model as the spec says. Throws `startup`. Blocks for as long as loading takes; `onProgress` is called
+ * meanwhile. `onReady`: what a thread beside the loop was doing is done, and the serving is busy with it.
+ */
+export function createServing(spec: LoadSpec, onProgress: (progress: number) => void, onReady: () => void): Serving {
   const model = loadModel(loadLibrary(spec.libraryFolder), spec.modelPath, spec.gpuLayers, throttled(onProgress))
   const adapters = loadAdapters(model, spec.adapters)
   const threads = spec.threads ?? (model.facts.bytes < smallModelBytes ? 1 : spec.cores)
@@ -34,7 +39,8 @@ export function createServing(spec: LoadSpec, onProgress: (progress: number) => 
     { threads, maxTokens: spec.maxEmbeddingTokens },
     adapters,
   )
-  const loaded = { spec, model, vocabulary, encoding, adapters, threads }
+  const aside = new AsideWork(new LongTexts(model), encoding, onReady)
+  const loaded = { spec, model, vocabulary, encoding, aside, adapters, threads }
   return spec.purpose === 'generate' ? serveGeneration(loaded) : serveEncoding(loaded)
 }
 
@@ -43,12 +49,13 @@ interface Loaded {
   readonly model: LlamaModel
   readonly vocabulary: LlamaVocabulary
   readonly encoding: Encoding
+  readonly aside: AsideWork
   readonly adapters: readonly LlamaAdapter[]
   readonly threads: number
 }
 
 /** A model without a loop: calls alone. */
-function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Loaded): Serving {
+function serveEncoding({ model: { facts }, vocabulary, encoding, aside, threads }: Loaded): Serving {
   return {
     model: {
       contextTokens: encoding.maxTokens,
@@ -57,26 +64,29 @@ function serveEncoding({ model: { facts }, vocabulary, encoding, threads }: Load
       threads,
       parameters: facts.parameters,
       bytes: facts.bytes,
+      // Encoders' tokenizers may make one token of any word.
+      longestTokenBytes: Infinity,
     },
     get busy() {
-      return encoding.busy
+      return encoding.busy || aside.isDone
     },
     receive(message) {
-      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
+      if (message.type === 'embed' || message.type === 'rank') return aside.encode(message)
       if (message.type === 'cancel') {
+        aside.cancel(message.key)
         encoding.cancel(message.key)
         return undefined
       }
       if (message.type === 'tokenize' || message.type === 'detokenize') {
-        return answerCall(message, vocabulary, facts.vocabularySize)
+        return aside.answer(message, vocabulary, facts.vocabularySize)
       }
       throw new Error(`A model that generates nothing is sent '${message.type}'.`)
     },
-    step: () => present(encoding.advance(Infinity)),
+    step: () => [...aside.take(), ...present(encoding.advance(Infinity))],
   }
 }
 
-function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads }: Loaded): Serving {
+function serveGeneration({ spec, model, vocabulary, encoding, aside, adapters, threads }: Loaded): Serving {
   const backend = new LlamaBackend(model, { ...spec, cells: decideCells(spec, model.facts), threads }, adapters)
   const stepModel = new LearnedStepModel()
   warmUp(backend, stepModel)
@@ -92,29 +102,46 @@ function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads 
       threads,
       parameters: model.facts.parameters,
       bytes: model.facts.bytes,
+      longestTokenBytes: backend.longestTokenBytes,
     },
     get busy() {
-      return loop.busy || rejections.length > 0 || encoding.busy
+      return loop.busy || rejections.length > 0 || encoding.busy || aside.isDone
     },
     receive(message) {
       if (message.type === 'submit') {
-        try {
-          submit(loop, vocabulary, backend.shape.sequenceCells, message.job, message.input)
-        } catch (error) {
+        const { job, input } = message
+        const reject = (error: unknown) => {
           const { code, message: text, details } = toTokenmillError(error)
-          rejections.push({ type: 'failed', key: message.job.key, code, message: text, details })
+          rejections.push({ type: 'failed', key: job.key, code, message: text, details })
+        }
+        const enter = (prompt: Int32Array) => {
+          try {
+            submit(loop, vocabulary, backend.shape.sequenceCells, job, prompt)
+          } catch (error) {
+            reject(error)
+          }
+        }
+        if (input.kind === 'text' && LongTexts.areLong([input.text])) {
+          aside.tokenize(job.key, [input], ([prompt]) => enter(prompt ?? new Int32Array(0)), reject)
+          return undefined
+        }
+        try {
+          enter(toPrompt(vocabulary, input, loop.vocabularySize))
+        } catch (error) {
+          reject(error)
         }
         // The next step computes a prompt: what is held back would wait for all of it.
         return outbox.isEmpty ? undefined : tell(systemClock.now())
       }
       if (message.type === 'cancel') {
         loop.cancel(message.key)
+        aside.cancel(message.key)
         encoding.cancel(message.key)
         return tell(systemClock.now())
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
-      if (message.type === 'embed' || message.type === 'rank') return encoding.begin(message)
-      return answerCall(message, vocabulary, backend.shape.vocabulary)
+      if (message.type === 'embed' || message.type === 'rank') return aside.encode(message)
+      return aside.answer(message, vocabulary, backend.shape.vocabulary)
     },
     step() {
       const generates = loop.busy || rejections.length > 0
@@ -123,7 +150,8 @@ function serveGeneration({ spec, model, vocabulary, encoding, adapters, threads 
       const nowMs = systemClock.now()
       const due = outbox.add(events, nowMs, nowMs - beganAtMs)
       const told = due || (generates && !loop.decodesOnly) ? tell(nowMs) : undefined
-      return present(told, encoding.advance(loop.busy ? tokensBesideStreams : Infinity))
+      const encoded = encoding.advance(loop.busy ? tokensBesideStreams : Infinity)
+      return [...aside.take(), ...present(told, encoded)]
     },
   }
 }
@@ -193,31 +221,13 @@ function timePass(backend: LlamaBackend, tokens: number, outputs: number): numbe
   return ms
 }
 
-function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild {
-  const { call } = message
-  if (message.type === 'tokenize') {
-    const tokens = vocabulary.tokenize(message.text, message.addSpecial, message.parseSpecial)
-    return { type: 'reply', call, value: Array.from(tokens) }
-  }
-  try {
-    for (const token of message.tokens) checkToken(token, vocabularySize, 'tokens')
-    return { type: 'reply', call, value: vocabulary.detokenize(message.tokens) }
-  } catch (error) {
-    const { message: text, details } = toTokenmillError(error)
-    return { type: 'replyFailed', call, code: 'invalid_request', message: text, details }
-  }
-}
-
-type TextCall = Extract<ToChild, { type: 'tokenize' | 'detokenize' }>
-
 function submit(
   loop: StepLoop,
   vocabulary: LlamaVocabulary,
   contextTokens: number,
   job: JobRequest,
-  input: PromptInput,
+  prompt: Int32Array,
 ): void {
-  const prompt = toPrompt(vocabulary, input, loop.vocabularySize)
   if (prompt.length === 0)
     throw new TokenmillError('invalid_request', 'The prompt is empty; send at least one token.', { param: 'prompt' })
   if (prompt.length >= contextTokens) {

@@ -25,7 +25,8 @@ function read(
   events: readonly LoopEvent[],
   stop: readonly string[] = [],
 ): GenerationEvent[] {
-  const reader = createAnswerReader({ input, stop } as unknown as GenerationRequest, (chat) => format.render(chat))
+  const rendered = input.kind === 'chat' ? format.render(input.chat) : undefined
+  const reader = createAnswerReader({ input, stop } as unknown as GenerationRequest, rendered)
   return events.flatMap((event) => [...reader.read(event)])
 }
 

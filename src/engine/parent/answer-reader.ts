@@ -1,4 +1,4 @@
-import type { ChatInput, FinishReason, GenerationEvent, GenerationRequest } from '../../inference/index.ts'
+import type { FinishReason, GenerationEvent, GenerationRequest } from '../../inference/index.ts'
 import { AnswerEvents, type AnswerShape, type RenderedChat } from '../../model/index.ts'
 import type { LoopEvent, QuietMarks } from '../messages.ts'
 
@@ -22,13 +22,9 @@ export interface AnswerReader {
   read(event: LoopEvent, unenforced?: readonly string[]): Iterable<GenerationEvent>
 }
 
-/** Renders the chat, where there is one. Throws what `render` throws. */
-export function createAnswerReader(
-  request: GenerationRequest,
-  render: (chat: ChatInput) => RenderedChat,
-): AnswerReader {
+/** `rendered`: the request's chat, where it is one. */
+export function createAnswerReader(request: GenerationRequest, rendered: RenderedChat | undefined): AnswerReader {
   const chat = request.input.kind === 'chat' ? request.input.chat : undefined
-  const rendered = chat === undefined ? undefined : render(chat)
   const answers = new Map<number, AnswerEvents>()
   const totals = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 }
   const answerOf = (index: number): AnswerEvents => {

@@ -21,20 +21,11 @@ import {
   type RerankResult,
   type TokenizeInput,
 } from '../../inference/index.ts'
-import {
-  checkLoraAdapter,
-  createChatFormat,
-  readGgufMetadata,
-  type ChatFormat,
-  type GgufMetadata,
-  type ModelPurpose,
-} from '../../model/index.ts'
+import { checkLoraAdapter, readGgufMetadata, type GgufMetadata, type ModelPurpose } from '../../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
-import { toConstraint } from './constraint.ts'
 import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
 import { EngineProcess } from './engine-process.ts'
-import { ConstraintCompiler, type CompiledConstraint } from '../grammar/index.ts'
 import type {
   CallValue,
   EmbeddingReply,
@@ -46,6 +37,9 @@ import type {
   RankReply,
   ToChild,
 } from '../messages.ts'
+import type { CompiledConstraint, PromptLimit } from '../preparation-tasks.ts'
+import { checkPromptSize } from '../prompt-size.ts'
+import { RequestPreparer } from './request-preparer.ts'
 import { SilenceWatch } from './silence-watch.ts'
 
 /**
@@ -60,8 +54,7 @@ export class EmbeddedEngine implements Engine {
   readonly #clock: Clock
   readonly #process: EngineProcess
   readonly #metadata: GgufMetadata
-  readonly #constraints: ConstraintCompiler
-  #format: ChatFormat | undefined
+  readonly #preparer: RequestPreparer
   readonly #requests = new Map<number, Channel<LoopEvent>>()
   readonly #calls = new Map<number, PromiseWithResolvers<CallValue>>()
   #keys = 0
@@ -77,9 +70,9 @@ export class EmbeddedEngine implements Engine {
     this.#config = config
     this.#clock = clock
     this.#metadata = readGgufMetadata(config.modelPath)
-    this.#constraints = new ConstraintCompiler(config.options.maxGrammarBytes)
     checkHeader(this.#metadata)
     for (const adapter of config.adapters) checkLoraAdapter(adapter.path, this.#metadata)
+    this.#preparer = new RequestPreparer(this.#metadata.chat, config.options, clock)
     this.#process = new EngineProcess(
       toLoadSpec(config, this.#metadata.purpose),
       { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
@@ -124,7 +117,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async ready(signal: AbortSignal): Promise<void> {
-    this.#warmTemplate()
+    if (this.#metadata.purpose === 'generate') this.#preparer.warm()
     await this.#process.acquire(signal)
     this.#unloadWhenIdle()
   }
@@ -133,15 +126,16 @@ export class EmbeddedEngine implements Engine {
     throwIfAborted(signal)
     const adapter = this.#adapterOf(request.model)
     this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
-    const reader = createAnswerReader(request, (chat) => this.#chatFormat().render(chat))
-    const { maxGrammarBytes } = this.#config.options
-    const constraint = toConstraint(request, reader.answer, this.#constraints, maxGrammarBytes)
+    const { rendered, constraint } = await this.#preparer.prepare(request, this.#promptLimit, signal)
+    const reader = createAnswerReader(request, rendered)
     const job = this.#toJob(request, adapter, reader, constraint)
+    const prompt = toPromptInput(request, reader)
     await this.#process.acquire(signal)
+    if (prompt.kind === 'text' && this.#promptLimit !== undefined) checkPromptSize(prompt.text, this.#promptLimit)
     const queue = this.#open(job.key)
     const stopListening = onAbort(signal, (error) => queue.fail(error))
     this.#watch.heard()
-    this.#process.send({ type: 'submit', job, input: toPromptInput(request, reader) })
+    this.#process.send({ type: 'submit', job, input: prompt })
     let ended = false
     try {
       for await (const event of queue) {
@@ -162,15 +156,17 @@ export class EmbeddedEngine implements Engine {
 
   async tokenize(model: string, input: TokenizeInput, signal: AbortSignal): Promise<readonly number[]> {
     this.#adapterOf(model)
-    const rendered = input.kind === 'chat' ? this.#chatFormat().render(input.chat) : undefined
+    const rendered = input.kind === 'chat' ? await this.#preparer.render(input.chat, signal) : undefined
     const text = input.kind === 'text' ? input.text : (rendered?.prompt ?? '')
+    this.#checkTokenizeBytes(Buffer.byteLength(text), 'prompt')
     const addSpecial = input.kind === 'text' ? input.addSpecialTokens : (rendered?.addSpecialTokens ?? true)
     const message = { type: 'tokenize', text, addSpecial, parseSpecial: rendered !== undefined } as const
-    return (await this.#call((call) => ({ ...message, call }), signal)) as readonly number[]
+    return Array.from((await this.#call((call) => ({ ...message, call }), signal)) as Int32Array)
   }
 
   async detokenize(model: string, tokens: readonly number[], signal: AbortSignal): Promise<string> {
     this.#adapterOf(model)
+    this.#checkTokenizeBytes(tokens.length * Int32Array.BYTES_PER_ELEMENT, 'tokens')
     return (await this.#call((call) => ({ type: 'detokenize', call, tokens }), signal)) as string
   }
 
@@ -201,7 +197,7 @@ export class EmbeddedEngine implements Engine {
     for (const queue of this.#requests.values()) queue.fail(error)
     for (const call of this.#calls.values()) call.reject(error)
     this.#calls.clear()
-    await this.#process.close()
+    await Promise.all([this.#process.close(), this.#preparer.close()])
   }
 
   #toJob(
@@ -237,16 +233,17 @@ export class EmbeddedEngine implements Engine {
     }
   }
 
-  /** Compiling takes tens of milliseconds, which the first request should not pay. A fault is told to the requests that need it. */
-  #warmTemplate(): void {
-    try {
-      this.#chatFormat()
-    } catch {}
+  /** Undefined until a model was loaded. */
+  get #promptLimit(): PromptLimit | undefined {
+    return this.#process.model
   }
 
-  #chatFormat(): ChatFormat {
-    this.#format ??= createChatFormat(this.#metadata.chat, this.#clock)
-    return this.#format
+  #checkTokenizeBytes(bytes: number, param: string): void {
+    const { maxTokenizeBytes } = this.#config.options
+    if (bytes <= maxTokenizeBytes) return
+    const limit = { name: 'maxTokenizeBytes', maximum: maxTokenizeBytes, unit: 'bytes' }
+    const { code, message, details } = limitError(limit, bytes, `'${param}'`, 'Send it in parts.')
+    throw new TokenmillError(code, message, { ...details, param })
   }
 
   /** Throws `unsupported` where the model is made for something else. */

@@ -20,6 +20,17 @@ export interface CallConvention {
    */
   readonly callIds?: 'nineLetters' | 'numbered'
   readonly syntax: CallSyntax
+  /** Of no known family: what its template showed, of which it was made. */
+  readonly shown?: CallParts
+}
+
+/** How a template writes the calls of a turn, cut into its parts: inferred-convention.ts. */
+export interface CallParts {
+  readonly lead: string
+  readonly middle: string
+  readonly tail: string
+  /** From the arguments of one call to the name of the next; undefined where the template writes one call alone. */
+  readonly join: string | undefined
 }
 
 /**

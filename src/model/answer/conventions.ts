@@ -67,3 +67,8 @@ export function conventionOf(template: string): CallConvention | undefined {
     typeof mark === 'string' ? template.includes(mark) : mark.test(template)
   return shown.find(([, ...marks]) => marks.every(fits))?.[0]
 }
+
+/** The family of that name; undefined where none is known. */
+export function conventionNamed(name: string): CallConvention | undefined {
+  return shown.find(([{ name: known }]) => known === name)?.[0]
+}

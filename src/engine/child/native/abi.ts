@@ -26,7 +26,7 @@ export type Pointer = bigint | null
 // oxlint-disable-next-line typescript/no-explicit-any -- a foreign function has the types that the ABI table gives it
 export type NativeFunctions = Readonly<Record<string, (...parameters: any[]) => any>>
 
-/** Declares the table's structs to koffi. Once per process: type names are global there. */
+/** Declares the table's structs to koffi. Once per thread: type names are global there. */
 export function declareStructs(abi: AbiTable): void {
   for (const [name, fields] of Object.entries(abi.structs)) koffi.struct(name, { ...fields })
 }

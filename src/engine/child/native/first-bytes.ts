@@ -20,6 +20,8 @@ export class FirstBytes {
   readonly firstByteOf: Int16Array
   readonly #tokens: Int32Array
   readonly #starts: Int32Array
+  /** Bytes of the longest text. */
+  readonly longest: number
   readonly #singleOf = new Int32Array(256).fill(-1)
   /** Bytes that begin some text and are no token of their own: their groups have to be tried whole. */
   readonly unsettled: readonly number[]
@@ -30,17 +32,21 @@ export class FirstBytes {
     const ends: number[] = []
     const buckets = new Int32Array(size).fill(-1)
     this.firstByteOf = new Int16Array(size).fill(-1)
+    let longest = 1
     for (let token = 0; token < size; token += 1) {
+      const piece = vocabulary.piece(token, true)
+      longest = Math.max(longest, piece.length)
       if (vocabulary.isEndOfGeneration(token)) {
         ends.push(token)
         continue
       }
-      const [first, second] = vocabulary.piece(token, true)
+      const [first, second] = piece
       if (first === undefined) continue
       this.firstByteOf[token] = first
       buckets[token] = first * 257 + (second === undefined ? 0 : 1 + second)
       if (second === undefined) this.#singleOf[first] = token
     }
+    this.longest = longest
     this.ends = Int32Array.from(ends)
     this.singles = this.#singleOf.filter((token) => token >= 0)
     this.#starts = startsOf(buckets)

@@ -16,8 +16,16 @@ export interface NativeLibrary {
 
 const abiTables: readonly AbiTable[] = [abiV050]
 
-/** Loads the libraries and every backend beside them, and checks the interface. Throws `startup`. Once per process. */
+/** Opens the libraries and every backend beside them. Throws `startup`. Once per process. */
 export function loadLibrary(folder: string): NativeLibrary {
+  const library = openLibrary(folder)
+  library.ggml['ggml_backend_load_all_from_path']?.(folder)
+  library.llama['llama_backend_init']?.()
+  return library
+}
+
+/** Opens the libraries and checks their interface: all that another thread of a process that has loaded them needs. Once per thread. */
+export function openLibrary(folder: string): NativeLibrary {
   const files = readdirSync(folder)
   const abi = abiTables.find((table) => files.some((file) => isLibrary(file, 'llama', table.version)))
   const llamaFile = files.find((file) => abi !== undefined && isLibrary(file, 'llama', abi.version))
@@ -32,8 +40,6 @@ export function loadLibrary(folder: string): NativeLibrary {
   const ggml = bindFunctions(koffi.load(path.join(folder, ggmlFile)), abi.ggml)
   const llama = bindFunctions(koffi.load(path.join(folder, llamaFile)), abi.llama)
   checkAbi(abi, llama)
-  ggml['ggml_backend_load_all_from_path']?.(folder)
-  llama['llama_backend_init']?.()
   return { abi, llama, ggml, folder }
 }
 

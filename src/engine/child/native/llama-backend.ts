@@ -83,6 +83,11 @@ export class LlamaBackend implements Backend {
     attachThreadpool(model.library, this.#context, spec.threads)
   }
 
+  /** Bytes of the vocabulary's longest token. */
+  get longestTokenBytes(): number {
+    return this.#firstBytes.longest
+  }
+
   useAdapter(adapter: number): void {
     this.#adapters.use(adapter)
   }

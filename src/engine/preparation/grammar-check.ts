@@ -1,29 +1,12 @@
 import { limitError } from '../../core/index.ts'
-import type { GenerationRequest } from '../../inference/index.ts'
-import type { AnswerShape } from '../../model/index.ts'
-import type { CompiledConstraint, ConstraintCompiler } from '../grammar/index.ts'
-
-/**
- * The grammar that a request's output must follow, because of its schema, its tools or a grammar of its own; undefined
- * for none. Throws `unsupported`, `limit_exceeded`, or `invalid_request`, with the keyword's path.
- */
-export function toConstraint(
-  request: GenerationRequest,
-  answer: AnswerShape | undefined,
-  compiler: ConstraintCompiler,
-  maxGrammarBytes: number,
-): CompiledConstraint | undefined {
-  const { constraint, input } = request
-  if (constraint?.kind === 'grammar') checkGrammar(constraint.grammar, maxGrammarBytes)
-  return compiler.compile({ constraint, answer, chat: input.kind === 'chat' ? input.chat : undefined })
-}
 
 /** Parsing is recursive in libllama: what nests deeper than this overflows its stack. */
 const deepestNesting = 64
 /** Above this, libllama silently repeats without end. */
 const mostRepetitions = 2000
 
-function checkGrammar(gbnf: string, maxGrammarBytes: number): void {
+/** Throws `limit_exceeded` for a client's own grammar that libllama could not read. */
+export function checkGrammar(gbnf: string, maxGrammarBytes: number): void {
   const bytes = Buffer.byteLength(gbnf)
   if (bytes > maxGrammarBytes) {
     const limit = { name: 'maxGrammarBytes', maximum: maxGrammarBytes, unit: 'bytes' }
