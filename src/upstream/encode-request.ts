@@ -107,8 +107,18 @@ function chat(input: ChatInput, dialect: Dialect): Record<string, unknown> {
   }
 }
 
+/** A chat for the paths that render and tokenize: all that its template reads. */
+export function encodeRenderedChat(input: ChatInput, dialect: Dialect): Record<string, unknown> {
+  const { tool_choice: _choice, parallel_tool_calls: _parallel, ...rendered } = chat(input, dialect)
+  const { templateVariables } = input
+  return {
+    ...rendered,
+    ...(Object.keys(templateVariables).length === 0 ? {} : { chat_template_kwargs: templateVariables }),
+  }
+}
+
 /** Messages in OpenAI's form, as the engine reads them. Throws `unsupported` for a part that it does not take. */
-export function encodeMessages(messages: readonly ChatMessage[], dialect: Dialect): readonly Record<string, unknown>[] {
+function encodeMessages(messages: readonly ChatMessage[], dialect: Dialect): readonly Record<string, unknown>[] {
   requireParts(messages, new Set(['text', 'thinking', ...dialect.parts]), `an engine of kind '${dialect.kind}'`)
   return messages.map((message) => encodeMessage(withReasoning(message), dialect))
 }

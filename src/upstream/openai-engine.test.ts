@@ -465,4 +465,25 @@ describe('OpenAiEngine', () => {
     expect(got).toEqual({ model: 'org/m', structured_outputs: { regex: 'a+' }, messages: [] })
     expect({ path, key }).toEqual({ path: '/v1/chat/completions', key: 'Bearer k' })
   })
+
+  it('tokenizes a chat with its tools and template variables', async () => {
+    let got: Record<string, unknown> = {}
+    const { engine } = await start('vllm', {
+      '/tokenize': (body, response) => {
+        got = body
+        response.end('{"tokens":[1]}')
+      },
+    })
+    const { input } = chatRequest()
+    if (input.kind !== 'chat') throw new Error('no chat')
+    const tools = [{ name: 'f', description: undefined, parameters: undefined, strict: false }]
+    const chat = { ...input.chat, tools, templateVariables: { enable_thinking: false } }
+    expect(await engine.tokenize('org/m', { kind: 'chat', chat }, never)).toEqual([1])
+    expect(got).toEqual({
+      model: 'org/m',
+      messages: [{ role: 'user', content: 'Hi' }],
+      tools: [{ type: 'function', function: { name: 'f' } }],
+      chat_template_kwargs: { enable_thinking: false },
+    })
+  })
 })

@@ -29,7 +29,7 @@ import { startDeadline } from './deadline.ts'
 import type { Dialect } from './dialect.ts'
 import { noExtensions } from './dialects/extras.ts'
 import { dialects } from './dialects/index.ts'
-import { encodeGeneration, encodeMessages } from './encode-request.ts'
+import { encodeGeneration, encodeRenderedChat } from './encode-request.ts'
 import { EndpointWatch, type EndpointHost } from './endpoint-watch.ts'
 import { OpenAiProbe } from './openai-probe.ts'
 import type { EndpointSettings } from './endpoint.ts'
@@ -198,9 +198,9 @@ export class OpenAiEngine implements Engine {
         await this.#post(path, tokenizer.tokenizeText(name, input.text, input.addSpecialTokens), signal),
       )
     }
-    const messages = encodeMessages(input.chat.messages, dialect)
-    if (tokenizer.chat === 'messages') return readTokens(await this.#post(path, { model: name, messages }, signal))
-    const text = readText(await this.#post(tokenizer.chat.renderPath, { messages }, signal), 'prompt')
+    const chat = encodeRenderedChat(input.chat, dialect)
+    if (tokenizer.chat === 'messages') return readTokens(await this.#post(path, { model: name, ...chat }, signal))
+    const text = readText(await this.#post(tokenizer.chat.renderPath, chat, signal), 'prompt')
     return readTokens(await this.#post(path, tokenizer.tokenizeText(name, text, true), signal))
   }
 
