@@ -8,6 +8,7 @@ const patience = { testTimeout: 60_000, hookTimeout: 60_000 }
 export default defineConfig({
   test: {
     reporters: ['default', new SkipGuard()],
+    globalSetup: './tests/test-run.ts',
     projects: [
       { test: { ...patience, name: 'unit', include: ['src/**/*.test.ts', 'models/**/*.test.ts'] } },
       { test: { ...patience, name: 'contract', include: ['tests/contract/**/*.test.ts', 'tests/*.test.ts'] } },

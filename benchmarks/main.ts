@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { guardRun } from '../scripts/run-guard.ts'
 import { q4_0, randomModelShapes, writeRandomModel } from '../src/model/index.ts'
 import { buildLlamaServer, cacheFolder } from './contenders/llama-server.ts'
 import type { BenchmarkModel, Finding, Run } from './measure/run.ts'
@@ -28,6 +29,7 @@ const rows: Readonly<Record<string, (run: Run) => Promise<void>>> = {
   footprint,
 }
 
+guardRun(process.env)
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },

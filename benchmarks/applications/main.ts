@@ -8,12 +8,14 @@ import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { defaultValues } from '../../src/core/index.ts'
+import { guardRun } from '../../scripts/run-guard.ts'
 import { createEmbeddedEngine, engineOptions, type NamedAdapter } from '../../src/engine/index.ts'
 import type { Engine, GenerationRequest, JsonSchema } from '../../src/inference/index.ts'
 import { q4_0, randomModelShapes, writeRandomModel, type RandomModelShape } from '../../src/model/index.ts'
 import { writeRandomAdapter } from '../../tests/support/random-adapter.ts'
 import { median, ratiosOf, show, showSpread } from '../measure/statistics.ts'
 
+guardRun(process.env)
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },

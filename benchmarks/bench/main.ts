@@ -7,10 +7,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { guardRun } from '../../scripts/run-guard.ts'
 import { quantileOf } from '../../src/workload/index.ts'
 import { runBenchCommand, startMockProcess, type Finished } from './children.ts'
 import { provideRival, rivalVersion, runAiperf, runGuidellm, type RivalLoad } from './rivals.ts'
 
+guardRun(process.env)
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },

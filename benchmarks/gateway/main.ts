@@ -13,6 +13,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { residentBytes } from '../measure/child.ts'
 import { parseDurationMs } from '../../src/core/index.ts'
+import { guardRun } from '../../scripts/run-guard.ts'
 import { createKey, hashKey } from '../../src/server/index.ts'
 import { connect, cpuOf, load, median, quantile, startProgram, type Contender } from './harness.ts'
 import { measureLoadFeed } from './load-feed.ts'
@@ -20,6 +21,7 @@ import { checkLlamaServer } from './real-llama-server.ts'
 import { startRivals } from './rivals.ts'
 import { soak } from './soak.ts'
 
+guardRun(process.env)
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },

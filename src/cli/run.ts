@@ -11,7 +11,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    stop: stopOnSignals(),
+    stop: stopOnSignals(process.env['npm_lifecycle_event'] !== undefined),
   }
   let service = false
   handleLostOutput(io, () => service)
@@ -51,13 +51,26 @@ function handleLostOutput(io: Io, isService: () => boolean): void {
   })
 }
 
-function stopOnSignals(): AbortSignal {
+/** How often a process that npm started looks whether its parent lives. */
+const parentCheckMs = 250
+
+/** `byNpm`: npm hands signals to the shell that it runs a script in, and that shell ends without handing them on. */
+function stopOnSignals(byNpm: boolean): AbortSignal {
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (stop.signal.aborted) process.exit(128 + constants.signals[name])
       stop.abort(new Error(`Stopped by ${name}.`))
     })
+  }
+  if (byNpm) {
+    const parent = process.ppid
+    const timer = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(timer)
+      if (!stop.signal.aborted) stop.abort(new Error('Stopped: npm has ended.'))
+    }, parentCheckMs)
+    timer.unref()
   }
   return stop.signal
 }

@@ -18,10 +18,10 @@ export const schedulerOptions = defineOptions({
     schema: z
       .union([z.number(), z.string().transform((text) => parseDurationMs(text) ?? Number.NaN)])
       .pipe(z.number().min(1)),
-    default: 120_000,
+    default: 30_000,
     value: '<duration>',
     help: 'Longest wait in the queue; then the request is refused with 503',
-    reason: 'Client libraries give up after minutes, and nobody reads an answer that late',
+    reason: 'Proxies give up on a silent answer after 30 to 60 s; before that a refusal has its status and Retry-After',
     unit: 'ms',
   },
 })

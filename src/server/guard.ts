@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { TokenmillError } from '../core/index.ts'
+import { parseOrigin } from './options.ts'
 
 /** Whether an address to listen on is reachable from this machine alone. */
 export function isLoopback(host: string): boolean {
@@ -27,7 +28,7 @@ export class Guard {
     // Beyond loopback the names that lead here are unknown, unless somebody lists them.
     this.#checkHost = isLoopback(host) || allowedHosts.length > 0
     this.#hosts = new Set(['localhost', '127.0.0.1', '[::1]', host, ...allowedHosts].map((name) => name.toLowerCase()))
-    this.#origins = new Set(corsOrigins.map((origin) => (origin === '*' ? '*' : new URL(origin).origin)))
+    this.#origins = new Set(corsOrigins.map((origin) => parseOrigin(origin) ?? origin))
   }
 
   /** Throws `forbidden`. A probe of HTTP/1.0 may lack the Host, which tells nothing that would have to be kept from it. */
@@ -41,7 +42,7 @@ export class Guard {
       )
     }
     const { origin } = headers
-    if (origin === undefined || this.#origins.has('*') || this.#origins.has(origin)) return
+    if (origin === undefined || this.#origins.has('*') || this.#origins.has(origin.toLowerCase())) return
     // A page served from here, such as the console, sends its own origin with a POST.
     if (URL.canParse(origin) && new URL(origin).host === headers.host) return
     throw new TokenmillError(

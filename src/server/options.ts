@@ -8,9 +8,24 @@ const bytes = z
 const duration = z
   .union([z.number(), z.string().transform((text) => parseDurationMs(text) ?? Number.NaN)])
   .pipe(z.number({ error: 'must be a duration, such as 500ms or 30s' }).min(1))
+
+/**
+ * An origin as browsers and apps send it (`https://app.example`, `app://obsidian.md`), in lower case and without a default
+ * port; undefined for other texts. URL.origin knows web schemes alone: for an app's it is `null`, which any sandboxed
+ * page sends too.
+ */
+export function parseOrigin(text: string): string | undefined {
+  const [, scheme, host] = /^([a-z][a-z\d+.-]*):\/\/([^/?#@\s]+)\/?$/i.exec(text) ?? []
+  if (scheme === undefined || host === undefined) return undefined
+  const web = /^https?$/i.test(scheme)
+  return web ? URL.parse(text)?.origin : `${scheme}://${host}`.toLowerCase()
+}
+
+const originHelp = 'must be an origin without a path, such as https://app.example or app://obsidian.md; * allows all'
 const origin = z
   .string()
-  .refine((text) => text === '*' || URL.canParse(text), 'must be an origin, such as https://app.example')
+  .transform((text) => (text === '*' ? text : (parseOrigin(text) ?? '')))
+  .pipe(z.string().min(1, originHelp))
 
 /** `path` or `path:scale`; the path may be a hub's reference, which has colons of its own. */
 export function parseAdapterFile(text: string): { readonly path: string; readonly scale: number } {
@@ -68,7 +83,13 @@ export const serverOptions = defineOptions({
     help: 'Port to listen on; 0 takes a free one',
   },
   apiKey: {
-    schema: z.string().min(8, 'must have at least 8 characters'),
+    schema: z
+      .string()
+      .min(8, 'must have at least 8 characters')
+      .regex(
+        /^[\x21-\x7e]+$/,
+        'must be one word of ASCII characters: no space, no line end (a file with CR LF has one)',
+      ),
     default: [],
     value: '<key>',
     help: 'Key that clients must send as Bearer token or x-api-key; several may be given, and TOKENMILL_API_KEY is one',
@@ -85,7 +106,7 @@ export const serverOptions = defineOptions({
     schema: origin,
     default: [],
     value: '<origin>',
-    help: 'Origin of web pages that may call from a browser; several may be given, * allows all',
+    help: 'Origin of web pages, or of an app (app://…), that may call from a browser; several may be given, * allows all',
     repeatable: true,
   },
   allowedHost: {

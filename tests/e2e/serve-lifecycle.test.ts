@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { truncate, copyFile } from 'node:fs/promises'
 import http from 'node:http'
@@ -5,7 +6,7 @@ import net, { type AddressInfo } from 'node:net'
 import OpenAI from 'openai'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { childrenOf, createTinyModel, runCli, startServe, until, type StartedServer } from './start-cli.ts'
+import { childrenOf, createTinyModel, isAlive, runCli, startServe, until, type StartedServer } from './start-cli.ts'
 
 let model: Awaited<ReturnType<typeof createTinyModel>>
 const servers: StartedServer[] = []
@@ -119,6 +120,18 @@ describe('serve', () => {
     await until(() => engines.every((pid) => !isAlive(pid)))
   })
 
+  it('ends with npm where `npm start` is told to stop', async () => {
+    const root = path.resolve(import.meta.dirname, '../..')
+    const npm = spawn('npm', ['start', '--', '--port', '0'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] })
+    let output = ''
+    npm.stdout.on('data', (text: Buffer) => (output += text.toString()))
+    await until(() => /serves .* on http/.test(output))
+    const started = descendantsOf(npm.pid ?? 0)
+    expect(started.length).toBeGreaterThan(1)
+    npm.kill('SIGTERM')
+    await until(() => started.every((pid) => !isAlive(pid)))
+  })
+
   it('ends at once on the second signal, and its engine process with it', async () => {
     const server = await start()
     const engines = childrenOf(server.child.pid ?? 0)
@@ -178,19 +191,15 @@ describe('a server beyond its own user', () => {
   })
 })
 
+function descendantsOf(pid: number): readonly number[] {
+  const children = childrenOf(pid)
+  return children.concat(children.flatMap(descendantsOf))
+}
+
 /** The status that a page gets whose own name was made to resolve to loopback. */
 async function rebound(port: number): Promise<number | undefined> {
   const request = http.get({ port, host: '127.0.0.1', path: '/v1/models', headers: { host: `evil.example:${port}` } })
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   response.resume()
   return response.statusCode
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

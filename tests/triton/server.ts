@@ -1,10 +1,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { runVariable } from '../../scripts/run-guard.ts'
 
 /**
  * A real Triton server for tests, without a container: the wheel of nvidia-pytriton brings the server and its Python
@@ -64,10 +65,11 @@ export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
   const models = path.join(folder, 'models')
   await cp(path.join(import.meta.dirname, 'models'), models, { recursive: true })
   const ports = await freePorts()
+  const memoryPrefix = `${path.basename(folder)}-`
   const child = spawn(
     path.join(packages, 'pytriton/tritonserver/bin/tritonserver'),
     [
-      ...serverArguments(models, path.join(folder, 'backends'), ports),
+      ...serverArguments(models, path.join(folder, 'backends'), memoryPrefix, ports),
       ...(tls === undefined ? [] : await tlsArguments(folder, tls)),
     ],
     {
@@ -76,7 +78,10 @@ export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
         PYTHONDONTWRITEBYTECODE: '1',
         LD_LIBRARY_PATH: `${python.libraries}:${path.join(packages, 'nvidia_pytriton.libs')}`,
         MILL_LOG: log,
+        [runVariable]: process.env[runVariable],
       },
+      // A process group of its own: its Python stubs outlive it, and are ended by their group.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
@@ -92,6 +97,8 @@ export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
       await gone
       clearTimeout(hurry)
     }
+    endGroup(child.pid)
+    await removeSharedMemory(memoryPrefix)
     await rm(folder, { recursive: true, force: true })
   }
   const httpUrl = `http://127.0.0.1:${ports.http}`
@@ -118,6 +125,22 @@ export async function startTriton(tls?: TritonTls): Promise<TestTriton> {
   }
 }
 
+/** Ends what is left of a process group. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL')
+  } catch {
+    // Nothing is left.
+  }
+}
+
+/** Regions that a stub shared with its server: a process that was killed leaves its own behind. */
+async function removeSharedMemory(prefix: string): Promise<void> {
+  const memory = '/dev/shm'
+  const regions = (await readdir(memory)).filter((name) => name.startsWith(prefix))
+  await Promise.all(regions.map((name) => rm(path.join(memory, name), { force: true })))
+}
+
 async function tlsArguments(folder: string, { cert, key, clientCa }: TritonTls): Promise<string[]> {
   const write = async (name: string, text: string): Promise<string> => {
     const file = path.join(folder, name)
@@ -133,11 +156,12 @@ async function tlsArguments(folder: string, { cert, key, clientCa }: TritonTls):
 
 type Ports = Record<'http' | 'grpc' | 'metrics', number>
 
-function serverArguments(models: string, backends: string, ports: Ports): string[] {
+function serverArguments(models: string, backends: string, memoryPrefix: string, ports: Ports): string[] {
   const loaded = ['vllm_chat', 'llmapi', 'ensemble', 'ensemble_whole']
   return [
     ['--model-repository', models],
     ['--backend-directory', backends],
+    ['--backend-config', `python,shm-region-prefix-name=${memoryPrefix}`],
     ...Object.entries(ports).flatMap(([name, port]) => [
       [`--${name}-address`, '127.0.0.1'],
       [`--${name}-port`, String(port)],
