@@ -1,6 +1,5 @@
 import { Command as Program, InvalidArgumentError, Option as ProgramOption } from 'commander'
-import type { z } from 'zod'
-import { flagName, formatBytes, type Option, type OptionTable, type OptionValues } from '../core/index.ts'
+import { complaintOf, flagName, formatBytes, type Option, type OptionTable, type OptionValues } from '../core/index.ts'
 
 /**
  * One command of `tokenmill`: a file each, found in commands.ts. Help, checks and completions derive from it.
@@ -145,25 +144,4 @@ function showDefault({ default: value, unit, secret }: Option<unknown>): string 
   if (unit === 'bytes' && typeof value === 'number') return formatBytes(value)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return unit === undefined ? text : `${text} ${unit}`
-}
-
-/** What is wrong with a flag's value, where zod would speak of types that its reader never wrote. */
-function complaintOf(issue: z.core.$ZodIssue): string {
-  if (!/^(?:Invalid|Too) /.test(issue.message)) return issue.message
-  switch (issue.code) {
-    case 'invalid_type':
-      return `must be ${issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`}`
-    case 'too_small':
-      return issue.origin === 'string'
-        ? issue.message
-        : `must be ${issue.inclusive === true ? 'at least' : 'more than'} ${issue.minimum}`
-    case 'too_big':
-      return issue.origin === 'string'
-        ? issue.message
-        : `must be ${issue.inclusive === true ? 'at most' : 'less than'} ${issue.maximum}`
-    case 'invalid_value':
-      return `must be one of ${issue.values.map(String).join(', ')}`
-    default:
-      return issue.message
-  }
 }

@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/index.ts'
-import { systemClock } from '../core/index.ts'
+import { systemClock, toTokenmillError } from '../core/index.ts'
 import { serverOptions } from '../server/options.ts'
 import type { RunningServer } from '../server/index.ts'
 import type { Io } from './command.ts'
@@ -7,7 +7,7 @@ import type { Io } from './command.ts'
 /** A configuration file in use. */
 export interface ConfigFile {
   readonly loaded: LoadedConfig
-  /** Follows the file from now on, and SIGHUP; returns how to stop. What goes wrong is told on stderr. */
+  /** Follows the file from now on, and SIGHUP; returns how to stop. What becomes of it is a line of the log. */
   watch(server: RunningServer): () => void
 }
 
@@ -15,23 +15,24 @@ export interface ConfigFile {
 export async function openConfig(file: string, io: Io): Promise<ConfigFile> {
   const { ConfigWatch, loadConfig } = await import('../config/index.ts')
   const loaded = loadConfig(file, io.env)
-  const tell = (text: string): void => void io.stderr.write(`tokenmill: ${text}\n`)
   return {
     loaded,
     watch(server) {
       const take = async (config: LoadedConfig): Promise<void> => {
         try {
-          const fixed = await server.reconfigure(config)
-          tell(`${file} was read again.`)
-          if (fixed.length > 0) tell(`These settings need a restart: ${fixed.join(', ')}.`)
+          server.reloads.applied(file, await server.reconfigure(config))
         } catch (error) {
-          refuse(error instanceof Error ? error : new Error(String(error)))
+          server.reloads.refused(file, toTokenmillError(error))
         }
       }
-      const refuse = (error: Error): void =>
-        tell(`${file} was not taken over; the old configuration stays. ${error.message}`)
       const watch = new ConfigWatch(
-        { file, env: io.env, clock: systemClock, onChange: (config) => void take(config), onError: refuse },
+        {
+          file,
+          env: io.env,
+          clock: systemClock,
+          onChange: (config) => void take(config),
+          onError: (error) => server.reloads.refused(file, error),
+        },
         loaded,
       )
       const onHangUp = (): void => watch.reload()

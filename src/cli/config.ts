@@ -1,4 +1,6 @@
+import { writeFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { TokenmillError } from '../core/index.ts'
 import { defineCommand } from './command.ts'
 
 const options = {
@@ -16,9 +18,41 @@ const check = defineCommand({
   options,
   async run(values, _positionals, io) {
     const { loadConfig } = await import('../config/index.ts')
-    const { value, file } = loadConfig(values.config, io.env)
-    const endpoints = value.models.reduce((sum, model) => sum + model.endpoints.length, 0)
-    io.stdout.write(`${file} is sound: ${value.models.length} models at ${endpoints} endpoints.\n`)
+    const { checkParts } = await import('./config-check.ts')
+    const loaded = loadConfig(values.config, io.env)
+    await checkParts(loaded, io)
+    const { models } = loaded.value
+    const endpoints = models.reduce((sum, model) => sum + model.endpoints.length, 0)
+    io.stdout.write(
+      `${values.config} is sound: ${counted(models.length, 'model')} at ${counted(endpoints, 'endpoint')}.\n`,
+    )
+    return 0
+  },
+})
+
+const init = defineCommand({
+  name: 'init',
+  summary: 'Write a configuration file to begin with; one that exists is left as it is',
+  options: {
+    ...options,
+    endpoint: {
+      schema: z.url({ protocol: /^(https?|grpcs?)$/, error: 'must be an address such as http://10.0.0.7:8000' }),
+      default: ['http://127.0.0.1:8000'],
+      value: '<url>',
+      help: 'Address of an engine that serves the model',
+      repeatable: true,
+    },
+  },
+  async run(values, _positionals, io) {
+    const { firstConfig } = await import('./config-init.ts')
+    try {
+      await writeFile(values.config, firstConfig(values.endpoint), { flag: 'wx' })
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+      const reason = code === 'EEXIST' ? 'exists; it is left as it is' : `cannot be written (${code})`
+      throw new TokenmillError('invalid_request', `${values.config} ${reason}.`, {}, error)
+    }
+    io.stdout.write(`Wrote ${values.config}. Next: tokenmill serve --config ${values.config}\n`)
     return 0
   },
 })
@@ -56,8 +90,12 @@ const schema = defineCommand({
 
 export const config = defineCommand({
   name: 'config',
-  summary: 'Check and explain the configuration file',
+  summary: 'Write, check and explain the configuration file',
   options: {},
   examples: ['tokenmill config check --config tokenmill.yaml', 'tokenmill config show --config tokenmill.yaml'],
-  subcommands: [check, show, schema],
+  subcommands: [init, check, show, schema],
 })
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,4 +1,15 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type YAMLError,
+} from 'yaml'
 
 export type Path = readonly (string | number)[]
 
@@ -35,14 +46,27 @@ export class ConfigDocument {
     const [broken] = this.#document.errors
     for (const error of broken === undefined ? this.#document.warnings : [broken]) {
       const { line, col } = this.#lines.linePos(error.pos[0])
-      this.problems.push({ path: [], line, column: col, message: hintOf(text, error.pos[0]) ?? error.message })
+      this.problems.push({ path: [], line, column: col, message: messageOf(error, text) })
     }
     if (this.#document.errors.length === 0) this.#interpolate(env)
-    // An alias may stand for a tree of aliases: a hundred of them are a file, a million an attack.
-    this.value =
-      this.problems.length > 0 && this.#document.errors.length > 0
-        ? undefined
-        : this.#document.toJS({ maxAliasCount: 100 })
+    this.value = this.#document.errors.length > 0 ? undefined : this.#toValue()
+  }
+
+  /** An alias may stand for a tree of aliases: a hundred of them are a file, a million an attack. */
+  #toValue(): unknown {
+    try {
+      return this.#document.toJS({ maxAliasCount: 100 })
+    } catch (error) {
+      const aliases = error instanceof ReferenceError
+      const message = aliases
+        ? 'aliases (*name) stand for more than 100 copies; write them out'
+        : 'is nested too deeply'
+      let node: Node | undefined
+      visit(this.#document, { Alias: (_, alias) => void (node = alias) })
+      const { line, column } = node === undefined ? { line: 1, column: 1 } : this.#position(node)
+      this.problems.push({ path: [], line, column, message })
+      return undefined
+    }
   }
 
   /** A problem at the path, or at the nearest place above it that the file has. */
@@ -119,6 +143,12 @@ export class ConfigDocument {
   }
 }
 
+function messageOf({ message, pos }: YAMLError, text: string): string {
+  // The parser calls itself for each level, and reports that its stack was too small for them.
+  if (message.startsWith('Maximum call stack')) return 'is nested too deeply'
+  return hintOf(text, pos[0]) ?? message
+}
+
 /** Within `{…}` and `[…]` a plain text may not hold braces: the usual slip, and YAML's own words do not tell. */
 function hintOf(text: string, at: number): string | undefined {
   const variable = /^\$?\{[A-Za-z_][^}]*\}/.exec(text.slice(at))?.[0]
@@ -128,8 +158,9 @@ function hintOf(text: string, at: number): string | undefined {
 
 /** `models[0].endpoints[1].url` */
 export function formatPath(path: Path): string {
-  return path.reduce<string>(
-    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
-    '',
-  )
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`
+    const name = /^[\w$-]+$/.test(step) ? step : JSON.stringify(step)
+    return text === '' ? name : `${text}.${name}`
+  }, '')
 }

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { z } from 'zod'
-import { TokenmillError } from '../core/index.ts'
+import { complaintOf, formatBytes, TokenmillError } from '../core/index.ts'
 import { findConflicts } from './conflicts.ts'
 import { ConfigDocument, formatPath, type Origin, type Path, type Problem } from './document.ts'
+import { keysAt } from './json-schema.ts'
+import { nearestOf } from './nearest.ts'
 import { fileSchema, secretSchema, type FileConfig, type SecretConfig } from './schema.ts'
+import { findSecretProblems } from './secret-checks.ts'
 
 export interface LoadedConfig {
   readonly file: string
@@ -17,6 +20,9 @@ export interface LoadedConfig {
   readonly secretFiles: readonly string[]
 }
 
+/** Thousands of endpoints: a longer file is a mistake, and is not parsed. */
+const maxFileCharacters = 4 * 1024 * 1024
+
 /**
  * Reads and checks a configuration file. Throws `startup` with every problem at once, each with file, line and
  * column; no value of a secret is in any message.
@@ -27,7 +33,12 @@ export function loadConfig(file: string, env: Readonly<Record<string, string | u
     text = readFileSync(file, 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    throw new TokenmillError('startup', `The configuration file ${file} cannot be read (${code}).`, {}, error)
+    const hint = code === 'ENOENT' ? ' `tokenmill config init` writes one to begin with.' : ''
+    throw new TokenmillError('startup', `The configuration file ${file} cannot be read (${code}).${hint}`, {}, error)
+  }
+  if (text.length > maxFileCharacters) {
+    const message = `The configuration file ${file} is ${formatBytes(text.length)}; the limit is ${formatBytes(maxFileCharacters)}.`
+    throw new TokenmillError('startup', `${message} Is it another file?`)
   }
   return parseConfig(text, file, env)
 }
@@ -40,6 +51,10 @@ export function parseConfig(
 ): LoadedConfig {
   const document = new ConfigDocument(text, env)
   const problems = [...document.problems]
+  if (document.value === null) {
+    const hint = 'is empty; `tokenmill config init` writes a file to begin with'
+    throw configError(file, [{ path: [], line: 1, column: 1, message: hint }])
+  }
   const parsed = fileSchema.safeParse(document.value ?? {})
   if (!parsed.success && document.value !== undefined) {
     // A variable that is not set leaves nothing to check in its line.
@@ -52,6 +67,10 @@ export function parseConfig(
   for (const { path, reference } of parsed.success ? secretsOf(parsed.data) : secretsIn(document.value, [])) {
     const problem = secrets.read(reference)
     if (problem !== undefined) problems.push(document.problemAt(path, problem))
+  }
+  if (parsed.success && problems.length === 0) {
+    for (const { path, message } of findSecretProblems(parsed.data, (reference) => secrets.text(reference)))
+      problems.push(document.problemAt(path, message))
   }
   if (problems.length > 0 || !parsed.success) throw configError(file, problems)
   return {
@@ -137,15 +156,19 @@ class SecretReader {
 function toProblems(issue: z.core.$ZodIssue, document: ConfigDocument): Problem[] {
   const at = issue.path.filter((step): step is string | number => typeof step !== 'symbol')
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => document.problemAt([...at, key], 'is no setting here; look for a misspelling'))
+    return issue.keys.map((key) => {
+      const nearest = nearestOf(key, keysAt(at))
+      const hint = nearest === undefined ? 'look for a misspelling' : `did you mean ${nearest}?`
+      return document.problemAt([...at, key], `is no setting here; ${hint}`)
+    })
   }
   // A union's own message says nothing; that of the branch that fits best says what is wrong.
   if (issue.code === 'invalid_union') {
-    const inner = issue.errors.flat().map((each) => each.message)
+    const inner = issue.errors.flat().map(complaintOf)
     return [document.problemAt(at, inner.length === 0 ? issue.message : [...new Set(inner)].join(', or: '))]
   }
   const missing = issue.code === 'invalid_type' && document.originAt(at) === undefined
-  return [document.problemAt(at, missing ? 'is missing' : issue.message)]
+  return [document.problemAt(at, missing ? 'is missing' : complaintOf(issue))]
 }
 
 function configError(file: string, problems: readonly Problem[]): TokenmillError {

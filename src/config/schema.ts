@@ -34,6 +34,15 @@ export const secretSchema = z
   ])
   .describe('A secret: text such as ${NAME}, {env: NAME}, or {file: path}.')
 
+/** Names stand in logs, metrics and on one line of a terminal. */
+const name = (maximum: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maximum)
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'must have no line end or other control character')
+    .regex(/^\S(?:[^]*\S)?$/, 'must not begin or end with a space')
+
 const price = z
   .strictObject({
     inputUsdPerMtok: z.number().min(0).optional().describe('US dollars for a million prompt tokens.'),
@@ -67,7 +76,7 @@ const secretNames = /^(?:key|code|sig(?:nature)?|.*(?:api[-_]?key|token|secret|p
 const endpoint = z
   .strictObject({
     url: z
-      .url({ protocol: /^(https?|grpcs?)$/, error: 'must be an address such as http://10.0.0.7:8000' })
+      .url({ protocol: /^(https?|grpcs?)$/, error: 'must be an address such as http://10.0.0.7:8000', abort: true })
       .refine((url) => URL.parse(url)?.username === '' && URL.parse(url)?.password === '', {
         error: 'must have no user or password, which are never sent; put a secret into apiKey or headers',
         abort: true,
@@ -168,7 +177,7 @@ const adapter = z
   .describe('A LoRA adapter: its GGUF file, or {file, scale}.')
 
 const model = z.strictObject({
-  name: z.string().min(1).max(256).describe('The name that clients ask for.'),
+  name: name(256).describe('The name that clients ask for.'),
   endpoints: z.array(endpoint).min(1, 'must have at least one endpoint').describe('Who serves it.'),
   fallbacks: z
     .array(z.string())
@@ -177,14 +186,14 @@ const model = z.strictObject({
   timeouts: timeouts.default({}),
   retries: retries.default({}),
   adapters: z
-    .record(z.string().min(1).max(256), adapter)
+    .record(name(256), adapter)
     .default({})
     .describe('LoRA adapters of the model, each offered under its own name. For embedded engines.'),
   placement: z.enum(placementNames).optional().describe('How a replica is chosen. Default: that of limits.placement.'),
 })
 
 const apiKey = z.strictObject({
-  name: z.string().min(1).max(128).describe('Whose key it is: shown in logs and metrics.'),
+  name: name(128).describe('Whose key it is: shown in logs and metrics.'),
   hash: z
     .string()
     .regex(

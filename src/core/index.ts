@@ -1,6 +1,7 @@
 export { abortError, linkedController, onAbort, sleep, throwIfAborted } from './abort.ts'
 export { Channel, type Pausable } from './channel.ts'
 export { createMachineClock, systemClock, VirtualClock, type Clock } from './clock.ts'
+export { complaintOf } from './complaint.ts'
 export { limitError, TokenmillError, toTokenmillError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { Heap } from './heap.ts'
 export { createId } from './ids.ts'

@@ -7,7 +7,7 @@ import type { Engine, UsageSink } from '../inference/index.ts'
 import type { protocolOptions } from '../protocol/options.ts'
 import { Dispatcher, statusOf, type ModelPool } from '../scheduler/index.ts'
 import { fleetOptions, type schedulerOptions } from '../scheduler/options.ts'
-import { AccessLog, createLogger, FleetMetrics, Metrics, type LogTarget } from '../telemetry/index.ts'
+import { AccessLog, ConfigReloads, createLogger, FleetMetrics, Metrics, type LogTarget } from '../telemetry/index.ts'
 import type { telemetryOptions } from '../telemetry/options.ts'
 import { upstreamOptions } from '../upstream/options.ts'
 import { AttemptLog } from './attempt-log.ts'
@@ -51,6 +51,8 @@ export interface RunningServer {
    * with `startup` and keeps the old one where it cannot be taken. Returns the settings that need a restart.
    */
   reconfigure(config: LoadedConfig): Promise<readonly string[]>
+  /** Where it is told what became of a changed configuration file. */
+  readonly reloads: ConfigReloads
   /**
    * Stops taking requests, lets running ones finish for at most drainMs, ends the rest, and frees everything.
    * Aborting `hurry` ends the waiting. Idempotent.
@@ -169,6 +171,7 @@ export async function startServer(settings: ServerSettings, parts: ServerParts):
   return {
     url: urlOf(app.server.address() as AddressInfo, tls !== undefined),
     ready,
+    reloads: new ConfigReloads(metrics.registry, logger),
     async reconfigure(config) {
       await deployment.apply(config)
       keys.setStored(config.value.apiKeys)
@@ -270,7 +273,10 @@ function serverTls({ value, secret }: LoadedConfig): ServerTls | undefined {
 }
 
 /** Beyond loopback somebody has to have decided who may call. Throws `startup`. */
-function requireSafeBinding({ host, apiKey, insecure }: ServerSettings, config: LoadedConfig | undefined): void {
+export function requireSafeBinding(
+  { host, apiKey, insecure }: Pick<ServerSettings, 'host' | 'apiKey' | 'insecure'>,
+  config: LoadedConfig | undefined,
+): void {
   const keys = apiKey.length + (config?.value.apiKeys.length ?? 0)
   if (isLoopback(host) || keys > 0 || insecure) return
   throw new TokenmillError(

@@ -1,4 +1,5 @@
 export { AccessLog } from './access-log.ts'
+export { ConfigReloads } from './config-reloads.ts'
 export { FleetMetrics, type EndpointGauges } from './fleet-metrics.ts'
 export { toLineTarget } from './line-target.ts'
 export { LineWriter } from './line-writer.ts'

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -113,6 +113,31 @@ describe('the log of serve', () => {
       expect(round).toBeLessThan(100)
       await send(relay.url, 200)
     }
+    expect(await stop(relay)).toBe(0)
+  })
+
+  it('tells as JSON what became of a changed configuration, and counts it', async () => {
+    const relay = await startRelay('pipe')
+    const file = path.join(folder, 'tokenmill.yaml')
+    const sound = await readFile(file, 'utf8')
+    let text = ''
+    relay.child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const lines = () =>
+      text.split('\n').flatMap((line) => (line.startsWith('{"level"') ? [JSON.parse(line) as unknown] : []))
+    await writeFile(file, sound.replace('"models"', '"modles"'))
+    await expect.poll(lines).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        msg: 'configuration refused; the old one stays',
+        file,
+        problems: expect.arrayContaining([expect.stringMatching(/modles: .* did you mean models\?/)]) as unknown,
+      }),
+    )
+    await writeFile(file, `${sound} `)
+    await expect.poll(lines).toContainEqual(expect.objectContaining({ level: 'info', msg: 'configuration reloaded' }))
+    const page = await (await fetch(`${relay.url}/metrics`)).text()
+    expect(page).toContain('tokenmill_config_reloads_total{outcome="refused"} 1')
+    expect(page).toContain('tokenmill_config_reloads_total{outcome="applied"} 1')
     expect(await stop(relay)).toBe(0)
   })
 
