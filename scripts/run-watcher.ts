@@ -6,8 +6,9 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 const folder = process.argv[2] ?? ''
-/** Processes that end by themselves when their parent does get this long. */
-const graceMs = 3000
+/** Processes that end by themselves get this long, at the question and at the end: a busy machine is slow. */
+const questionGraceMs = 10_000
+const endGraceMs = 3000
 const stepMs = 50
 
 interface Left {
@@ -46,7 +47,7 @@ function pids(): number[] {
 }
 
 /** What is left once processes that are ending have ended. */
-async function settled(left: () => readonly Left[]): Promise<readonly Left[]> {
+async function settled(left: () => readonly Left[], graceMs: number): Promise<readonly Left[]> {
   for (let waitedMs = 0; ; waitedMs += stepMs) {
     const found = left()
     if (found.length === 0 || waitedMs >= graceMs) return found
@@ -57,10 +58,13 @@ async function settled(left: () => readonly Left[]): Promise<readonly Left[]> {
 process.stdout.on('error', () => undefined)
 for await (const line of createInterface({ input: process.stdin })) {
   const run = Number(line)
-  const found = await settled(() => marked().filter(({ pid, parent }) => pid !== run && parent !== run))
+  const found = await settled(
+    () => marked().filter(({ pid, parent }) => pid !== run && parent !== run),
+    questionGraceMs,
+  )
   process.stdout.write(`${JSON.stringify(found.map(({ pid, command }) => `${pid} ${command}`))}\n`)
 }
-for (const { pid } of await settled(marked)) {
+for (const { pid } of await settled(marked, endGraceMs)) {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
