@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, describe, expect, it } from 'vitest'
+import { startUpstream } from '../../tests/scripted/upstream.ts'
 import { toProgram, type Io } from './command.ts'
 import { config } from './config.ts'
 
@@ -16,11 +17,14 @@ async function run(words: readonly string[], env: Io['env'] = {}) {
   output.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const stream = output as unknown as NodeJS.WriteStream
   const io = { stdout: stream, stderr: stream, env, stop: new AbortController().signal } as Io
+  let code: number | undefined
   try {
-    await toProgram(config, io, () => undefined).parseAsync(['node', 'config', ...words])
-    return { text, failure: '' }
+    await toProgram(config, io, (given) => {
+      code = given
+    }).parseAsync(['node', 'config', ...words])
+    return { text, code, failure: '' }
   } catch (error) {
-    return { text, failure: error instanceof Error ? error.message : String(error) }
+    return { text, code, failure: error instanceof Error ? error.message : String(error) }
   }
 }
 
@@ -64,5 +68,20 @@ models:
     expect((await run(['check', '--config', file], { TOKENMILL_API_KEY: 'a-long-secret' })).failure).toMatch(
       /2 problems/,
     )
+  })
+
+  it('asks the endpoints with --probe, and tells what each is or why it fails', async () => {
+    const upstream = await startUpstream((response) => void response.end())
+    const closed = await startUpstream((response) => void response.end())
+    await closed.close()
+    const file = write(
+      'probe.yaml',
+      `models: [{name: chat, endpoints: [{url: "${upstream.url}"}, {url: "${closed.url}", engine: vllm}]}]`,
+    )
+    const { text, code } = await run(['check', '--probe', '--config', file])
+    await upstream.close()
+    expect(code).toBe(1)
+    expect(text).toContain(`ok      chat  ${upstream.url}  org/real, 4096 tokens`)
+    expect(text).toMatch(new RegExp(`failed  chat  ${closed.url}  .*refuses connections`))
   })
 })

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { TokenmillError } from '../core/index.ts'
+import { systemClock, TokenmillError } from '../core/index.ts'
+import type { ProbedEndpoint } from '../server/index.ts'
 import { defineCommand } from './command.ts'
 
 const options = {
@@ -15,7 +16,14 @@ const options = {
 const check = defineCommand({
   name: 'check',
   summary: 'Check a configuration file and tell every problem with its line; the exit code is 78 if there is one',
-  options,
+  options: {
+    ...options,
+    probe: {
+      schema: z.boolean(),
+      default: false,
+      help: 'Ask every remote endpoint what it is; exit code 1 if one fails',
+    },
+  },
   async run(values, _positionals, io) {
     const { loadConfig } = await import('../config/index.ts')
     const { checkParts } = await import('./config-check.ts')
@@ -26,9 +34,24 @@ const check = defineCommand({
     io.stdout.write(
       `${values.config} is sound: ${counted(models.length, 'model')} at ${counted(endpoints, 'endpoint')}.\n`,
     )
-    return 0
+    if (!values.probe) return 0
+    const { probeEndpoints } = await import('../server/index.ts')
+    // The clock's own timers do not keep the process alive between two looks at a slow endpoint.
+    const alive = setInterval(() => undefined, 1000)
+    const found = await probeEndpoints(loaded, systemClock)
+    clearInterval(alive)
+    io.stdout.write(`${found.map(probeLine).join('\n')}\n`)
+    return found.some(({ problem }) => problem !== undefined) ? 1 : 0
   },
 })
+
+/** `ok      chat  http://10.0.0.7:8000  org/model, 4096 tokens` */
+function probeLine({ model, endpoint, offers, problem }: ProbedEndpoint): string {
+  const described = offers.map(({ name, contextTokens }) =>
+    contextTokens === undefined ? name : `${name}, ${contextTokens} tokens`,
+  )
+  return `${problem === undefined ? 'ok    ' : 'failed'}  ${model}  ${endpoint}  ${problem ?? described.join('; ')}`
+}
 
 const init = defineCommand({
   name: 'init',

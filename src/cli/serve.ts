@@ -4,6 +4,7 @@ import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
 import type { Engine } from '../inference/index.ts'
 import type { ModelPurpose } from '../model/index.ts'
+import type { Logger } from '../telemetry/index.ts'
 import { protocolOptions } from '../protocol/options.ts'
 import { schedulerOptions } from '../scheduler/options.ts'
 import { modelOptions, serverOptions } from '../server/options.ts'
@@ -60,13 +61,14 @@ export const serve = defineCommand({
     )
     const engines = createEmbeddedEngines(models, values.servedModelName, values, adapters)
     const config = file === undefined ? {} : { config: file.loaded }
-    const log = openServiceLog(io, values)
-    const server = await startServer({ ...values, apiKey }, { engines, logTarget: log, ...config })
+    const { writer, logger } = openServiceLog(io, values)
+    const server = await startServer({ ...values, apiKey }, { engines, logTarget: writer, ...config })
     const stopWatching = file?.watch(server) ?? (() => undefined)
 
     const stopProgress = await showProgress(
       engines.map(({ engine }) => engine),
       io,
+      logger,
     )
     const stopped = new Promise<void>((resolve) => io.stop.addEventListener('abort', () => resolve(), { once: true }))
     try {
@@ -98,7 +100,7 @@ export const serve = defineCommand({
     }
     stopWatching()
     await server.close()
-    await log.close()
+    await writer.close()
     return 0
   },
 })
@@ -147,12 +149,12 @@ function firstCall(model: string | undefined, purpose: ModelPurpose): { readonly
   return { path: '/v1/chat/completions', body: { model, messages: [{ role: 'user', content: 'Hello!' }] } }
 }
 
-/** A bar at a terminal, one line elsewhere, while models load. Returns how to stop it. */
-async function showProgress(engines: readonly Engine[], io: Io): Promise<() => void> {
+/** A bar at a terminal, a log line elsewhere, while models load. Returns how to stop it. */
+async function showProgress(engines: readonly Engine[], io: Io, logger: Logger): Promise<() => void> {
   const names = engines.flatMap((engine) => engine.models().map(({ root }) => path.basename(root)))
   if (engines.length === 0) return () => undefined
   if (!io.stderr.isTTY) {
-    io.stderr.write(`Loading ${names.join(', ')}\n`)
+    logger.info({ files: names }, 'loading models')
     return () => undefined
   }
   const { default: cliProgress } = await import('cli-progress')
