@@ -8,19 +8,17 @@ import type { JobSampling } from '../messages.ts'
  */
 export interface Backend {
   readonly shape: BackendShape
-  /** The arrays of the next `decode`. Filled by the loop, consumed by `decode`. */
-  readonly batch: Batch
-  /** The adapter that the next `decode` computes with, as `Job.adapter` counts them. A batch has one. */
-  useAdapter(adapter: number): void
   /**
-   * Computes the batch; `singles`: one token of each of its sequences, as most steps do. `full`: no free KV cell for
-   * it, and nothing changed. Throws where the context is lost; the
-   * process ends then, and its parent starts another.
+   * Computes the chunks, whose streams ascend, in one pass over the weights with an adapter, as `Job.adapter` counts them.
+   * `full`: no free KV cell for them, and nothing changed. Throws where the context is lost; the process ends then, and
+   * its parent starts another.
    */
-  decode(singles: boolean): 'computed' | 'full'
+  decode(chunks: readonly Chunk[], adapter: number): 'computed' | 'full'
+  /** Where the logits of the token `at` of chunk `chunk` are, valid until the next `decode`. */
+  rowOf(chunk: number, at: number): Row
   createSampler(spec: SamplerSpec): Sampler
-  /** Raw logits of batch row `row`, valid until the next `decode`. */
-  logits(row: number): Float32Array
+  /** Raw logits, valid until the next `decode`. */
+  logits(row: Row): Float32Array
   /** The first `length` tokens of stream `from` become the content of stream `to`. False: not possible, `to` is empty. */
   copy(from: number, to: number, length: number): boolean
   /** Drops all tokens from position `length` on. False: this memory cannot, and the stream is now empty. */
@@ -31,6 +29,20 @@ export interface Backend {
   /** Whether the stream still holds every position from 0 on (sliding windows may have dropped some). */
   isWhole(stream: number): boolean
 }
+
+/** The next tokens of one sequence, to be computed behind what its stream holds. */
+export interface Chunk {
+  readonly stream: number
+  /** All of the sequence's tokens; those at [from, from + count) are computed. */
+  readonly tokens: Int32Array
+  readonly from: number
+  readonly count: number
+  /** Whose logits are wanted. */
+  readonly logits: 'none' | 'last' | 'all'
+}
+
+/** A token's place in the last pass, as the backend numbers them. */
+export type Row = number
 
 export interface BackendShape {
   /** Sequences that can hold KV cells at once. */
@@ -49,8 +61,8 @@ export interface BackendShape {
 }
 
 export interface Sampler {
-  /** Draws a token from batch row `row` and remembers it. */
-  sample(row: number): number
+  /** Draws a token from the logits there and remembers it. */
+  sample(row: Row): number
   free(): void
 }
 
@@ -70,21 +82,4 @@ export interface Vocabulary {
   /** The token's bytes: maybe a part of a character, maybe none. `special`: whether control tokens have text. */
   piece(token: number, special: boolean): Uint8Array
   isEndOfGeneration(token: number): boolean
-}
-
-/**
- * The arrays of one `llama_batch`, filled from the left:
- *
- *   token     17  4   9   88  23  …
- *   position  31  12  0   1   2   …
- *   stream    0   1   2   2   2   …     ascending, so that libllama computes streams side by side
- *   output    1   1   0   0   1   …     whose logits are wanted
- *             └ decode ┘  └ prefill ┘
- */
-export interface Batch {
-  count: number
-  readonly token: Int32Array
-  readonly position: Int32Array
-  readonly stream: Int32Array
-  readonly output: Int8Array
 }

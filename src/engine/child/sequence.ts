@@ -1,7 +1,7 @@
 import type { Sampler } from './backend.ts'
 import type { JobRequest, RowLogprobs } from '../messages.ts'
 import type { Holder } from './prefix-tree.ts'
-import { StopTexts } from './stop-texts.ts'
+import { SequenceOutput } from './sequence-output.ts'
 
 /**
  * One continuation of one request inside the step loop.
@@ -30,18 +30,13 @@ export class Sequence implements Holder {
   /** Prompt tokens that were found in the KV cache when it first began. */
   cached = 0
   sampler: Sampler | undefined
-  /** Bytes of half a character wait in here. */
-  readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  readonly matcher: StopTexts
-  /** Generated tokens whose text is still held back, with their log-probabilities. */
-  heldTokens = 0
-  heldLogprobs: RowLogprobs[] = []
+  readonly output: SequenceOutput
 
   constructor(group: RequestGroup, index: number, arrival: number, prompt: Int32Array) {
     this.group = group
     this.index = index
     this.arrival = arrival
-    this.matcher = new StopTexts(group.job.turnEndTexts, group.job.stop, group.job.quiet)
+    this.output = new SequenceOutput(group.job, index)
     this.tokens = prompt
     this.length = prompt.length
   }

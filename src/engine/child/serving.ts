@@ -1,5 +1,6 @@
 import { formatBytes, systemClock, TokenmillError, toTokenmillError } from '../../core/index.ts'
 import { AsideWork } from './aside-work.ts'
+import type { Chunk } from './backend.ts'
 import { Encoding } from './encoding.ts'
 import { LongTexts } from './long-texts.ts'
 import type { FromChild, JobRequest, LoadedModelInfo, LoadSpec, LoopEvent, PromptInput, ToChild } from '../messages.ts'
@@ -198,24 +199,17 @@ function decideCells(spec: LoadSpec, facts: ModelFacts): number {
 /** First steps touch weights and build graphs: the first request should not pay for that, and the step model learns. */
 function warmUp(backend: LlamaBackend, model: LearnedStepModel): void {
   for (const tokens of [16, 1, 16, 1]) {
-    const ms = timePass(backend, tokens, 1)
+    const ms = timePass(backend, tokens, 'last')
     if (tokens === 1) model.observe(1, 0, ms)
     else model.observe(0, tokens, ms)
   }
-  backend.learnPadding((rows) => timePass(backend, rows, rows))
+  backend.learnPadding((rows) => timePass(backend, rows, 'all'))
 }
 
-/** Computes a prompt of so many tokens, with the logits of its last ones, in the first stream, and forgets it. Returns milliseconds. */
-function timePass(backend: LlamaBackend, tokens: number, outputs: number): number {
-  for (let at = 0; at < tokens; at += 1) {
-    backend.batch.token[at] = 0
-    backend.batch.position[at] = at
-    backend.batch.stream[at] = 0
-    backend.batch.output[at] = at >= tokens - outputs ? 1 : 0
-  }
-  backend.batch.count = tokens
+/** Computes a prompt of so many tokens, with the logits of its last one, or of all, in the first stream, and forgets it. Returns milliseconds. */
+function timePass(backend: LlamaBackend, tokens: number, logits: Chunk['logits']): number {
   const beganAtMs = systemClock.now()
-  backend.decode(tokens === 1)
+  backend.decode([{ stream: 0, tokens: new Int32Array(tokens), from: 0, count: tokens, logits }], 0)
   const ms = systemClock.now() - beganAtMs
   backend.clear(0)
   return ms

@@ -1,11 +1,11 @@
-import { GrammarError, type Backend, type Vocabulary } from './backend.ts'
+import type { Clock, ErrorCode } from '../../core/index.ts'
+import type { LoopEvent, LoopStatus, RowLogprobs } from '../messages.ts'
+import { GrammarError, type Backend, type Chunk, type Row, type Vocabulary } from './backend.ts'
 import { KvCache } from './kv-cache.ts'
 import { logprobsOfRow } from './logprobs.ts'
 import { Sequence, type Job, type RequestGroup } from './sequence.ts'
-import type { LoopEvent, LoopStatus, RowLogprobs } from '../messages.ts'
-import { leastChunkTokens, prefillBudget } from './prefill-budget.ts'
+import { planStep, type Pass } from './step-plan.ts'
 import type { LearnedStepModel } from './step-model.ts'
-import type { Clock, ErrorCode } from '../../core/index.ts'
 
 export interface StepLoopOptions {
   /** Most sequences that run at once. */
@@ -16,7 +16,7 @@ export interface StepLoopOptions {
 }
 
 /**
- * The engine's loop. One `step()` tells the whole story: schedule, decode, sample, emit.
+ * The engine's loop. One `step()` tells the whole story: schedule → decode → sample → emit.
  *
  * A sequence has computed tokens and target tokens (its prompt and what it has generated). A step moves the first
  * towards the second; where they meet, the next token is drawn and the target moves on. Prefill and decode are not two
@@ -35,9 +35,7 @@ export class StepLoop {
   readonly #waiting: Sequence[] = []
   #running: Sequence[] = []
   readonly #groups = new Map<number, RequestGroup>()
-  /** Sequences of the current batch with the row whose logits they wait for, −1 for none. */
-  #planned: Planned[] = []
-  /** Of the last pass: the next step begins with it, for a change makes libllama plan its graph anew. */
+  /** Of the last pass. */
   #adapter = 0
   #events: LoopEvent[] = []
   /** The vocabulary's ends of generation, once somebody wants a text without them. */
@@ -115,11 +113,12 @@ export class StepLoop {
   step(): LoopEvent[] {
     this.#events = []
     this.#expire()
-    this.#schedule()
-    const passes = this.#plan()
+    const passes = this.#schedule()
     for (const pass of passes) {
-      this.#decode(pass)
-      this.#sample()
+      for (const computed of this.#decode(pass)) {
+        const token = this.#sample(computed)
+        if (token !== undefined) this.#emit(computed, token)
+      }
     }
     if (passes.length > 0) this.#steps += 1
     return this.#events
@@ -127,7 +126,8 @@ export class StepLoop {
 
   // ── schedule ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #schedule(): void {
+  /** Gives waiting sequences their places, and those that may begin their prefixes; then plans what is computed. */
+  #schedule(): Pass[] {
     while (this.#running.length < this.#options.slots) {
       const next = this.#waiting[0]
       if (next === undefined || !this.#cache.place(next)) break
@@ -135,104 +135,41 @@ export class StepLoop {
       this.#running.push(next)
     }
     this.#cache.densify()
-  }
-
-  /**
-   * Decides how many tokens of each running sequence this step computes, in passes over the weights: one for all that
-   * wait for a single token (of each adapter), then one for each prompt while the budget lasts. In one batch libllama would cut them into
-   * pieces of equal length itself, and odd pieces are slow: 16 streams and 16 prompt tokens take 1.8 to 2.2 times the
-   * streams alone, in two passes 1.5 to 2.05 times.
-   */
-  #plan(): Pass[] {
-    const starting = this.#running.filter(
+    const started = this.#running.filter(
       (sequence) => sequence.started || (sequence.mayBegin && this.#cache.begin(sequence)),
     )
-    const prompts = starting.filter(({ remaining }) => remaining > 1).sort((one, other) => one.arrival - other.arrival)
-    const decoding = starting.filter((sequence) => sequence.remaining === 1)
-    const passes = this.#decodingPasses(decoding, prompts)
-    let budget = this.#budget(decoding, prompts)
-    for (const sequence of prompts) {
-      const most = Math.min(budget, longestChunk(sequence), this.#backend.shape.batchTokens)
-      if (most < leastChunkTokens) break
-      // Rows are multiplied sixteen at a time: a few more cost as much as sixteen.
-      const chunk = sequence.remaining <= most ? sequence.remaining : most - (most % leastChunkTokens)
-      passes.push({ sequences: [sequence], chunk, adapter: sequence.adapter })
-      budget -= chunk
-    }
-    return passes
-  }
-
-  #decodingPasses(decoding: readonly Sequence[], prompts: readonly Sequence[]): Pass[] {
-    const groups = Map.groupBy(decoding, ({ adapter }) => adapter)
-    const current = groups.get(this.#adapter)
-    const order = current === undefined ? [...groups] : new Map([[this.#adapter, current], ...groups])
-    return Array.from(order, ([adapter, group]) => {
-      const streams = group.map((sequence) => sequence.stream)
-      const [first, last] = [Math.min(...streams), Math.max(...streams)]
-      // A prompt whose stream lies between theirs joins them with one token: a gap would cost a pass of its own.
-      const between = prompts.filter((each) => each.adapter === adapter && each.stream > first && each.stream < last)
-      const sequences = [...group, ...between].sort((one, other) => one.stream - other.stream)
-      return { sequences, chunk: 1, adapter }
-    })
-  }
-
-  /** Prefill tokens for this step: what the target leaves. */
-  #budget(streams: readonly Sequence[], [next]: readonly Sequence[]): number {
-    const decoding = streams.length
-    const waiting = this.#waiting.length + this.#running.length - decoding
-    // One that was preempted came first, but the others stream since: it does not hold them up for having been there.
-    const arrival = next === undefined || next.generated > 0 ? Infinity : next.arrival
-    const established = streams.filter(({ arrivalsWhenEstablished }) => arrivalsWhenEstablished < arrival).length
-    const { stepTargetMs, longestStepMs } = this.#options
-    return prefillBudget(this.#model, { decoding, established, waiting, targetMs: stepTargetMs, longestStepMs })
-  }
-
-  /** Fills the batch with the pass's sequences, but for those that have ended or gone back to waiting since it was planned. */
-  #load({ sequences, chunk, adapter }: Pass): void {
-    this.#planned = []
-    this.#backend.batch.count = 0
-    this.#backend.useAdapter(adapter)
-    this.#adapter = adapter
-    for (const sequence of sequences) {
-      if (!sequence.started || !this.#running.includes(sequence)) continue
-      this.#fill(sequence, Math.min(chunk, sequence.remaining))
-    }
-  }
-
-  #fill(sequence: Sequence, chunk: number): void {
-    const { batch } = this.#backend
-    const first = batch.count
-    const wantsAll = sequence.needsAllLogits
-    for (let at = 0; at < chunk; at += 1) {
-      const position = sequence.computed + at
-      batch.token[first + at] = sequence.tokens[position] as number
-      batch.position[first + at] = position
-      batch.stream[first + at] = sequence.stream
-      batch.output[first + at] = wantsAll ? 1 : 0
-    }
-    const completes = chunk === sequence.remaining
-    if (completes) batch.output[first + chunk - 1] = 1
-    batch.count += chunk
-    this.#planned.push({ sequence, chunk, firstRow: first, sampleRow: completes ? first + chunk - 1 : -1 })
+    const waiting = this.#waiting.length + this.#running.length - started.length
+    const { batchTokens } = this.#backend.shape
+    return planStep(this.#model, { ...this.#options, started, waiting, adapter: this.#adapter, batchTokens })
   }
 
   // ── decode ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Computes the pass. Without free cells: evicts what ended sequences left, then preempts the newest, and tries again. */
-  #decode(pass: Pass): void {
+  #decode(pass: Pass): readonly Computed[] {
+    this.#adapter = pass.adapter
     for (;;) {
-      this.#load(pass)
-      const { count } = this.#backend.batch
-      if (count === 0) return
+      // Those that have ended or gone back to waiting since the pass was planned are not in it.
+      const sequences = pass.sequences.filter((sequence) => sequence.started && this.#running.includes(sequence))
+      if (sequences.length === 0) return []
+      const chunks = sequences.map((sequence) => chunkOf(sequence, pass.chunk))
       const beganAtMs = this.#clock.now()
-      if (this.#backend.decode(pass.chunk === 1) === 'computed') {
-        const tookMs = this.#clock.now() - beganAtMs
-        if (pass.chunk === 1) this.#model.observe(count, 0, tookMs)
-        else this.#model.observe(0, count, tookMs)
-        return
+      if (this.#backend.decode(chunks, pass.adapter) === 'computed') {
+        this.#observe(pass, chunks, this.#clock.now() - beganAtMs)
+        return sequences.map((sequence, at) => ({ sequence, at, count: chunks[at]?.count ?? 0 }))
       }
       if (!this.#cache.evict()) this.#preemptNewest()
     }
+  }
+
+  #observe({ chunk }: Pass, chunks: readonly Chunk[], tookMs: number): void {
+    if (chunk === 1) this.#model.observe(chunks.length, 0, tookMs)
+    else
+      this.#model.observe(
+        0,
+        chunks.reduce((sum, { count }) => sum + count, 0),
+        tookMs,
+      )
   }
 
   /** The newest sequence gives up its cells and waits for its turn; alone and still too long, it ends. */
@@ -254,26 +191,23 @@ export class StepLoop {
 
   // ── sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #sample(): void {
-    for (const plan of this.#planned) {
-      const { sequence } = plan
-      if (sequence.needsAllLogits) this.#collectPromptLogprobs(plan)
-      sequence.computed += plan.chunk
-      if (plan.sampleRow < 0) continue
-      if (!sequence.group.prefilled) this.#announcePrefill(sequence)
-      if (!this.#groups.has(sequence.group.job.key)) continue
-      // Who scores a prompt wants no token after it.
-      if (sequence.group.job.maxTokens === 0) {
-        this.#flush(sequence, 'length')
-        continue
-      }
-      const token = this.#draw(sequence, plan.sampleRow)
-      if (token !== undefined) this.#emit(sequence, token, plan.sampleRow)
-    }
+  /** Notes that the chunk is computed, and draws the token behind it; undefined where none is due. */
+  #sample(computed: Computed): number | undefined {
+    const { sequence, at, count } = computed
+    const { group } = sequence
+    if (sequence.needsAllLogits) this.#collectPromptLogprobs(computed)
+    // Also where the request has failed meanwhile: what is computed stays behind as a prefix.
+    sequence.computed += count
+    if (sequence.remaining > 0 || !this.#groups.has(group.job.key)) return undefined
+    if (!group.prefilled) this.#announcePrefill(sequence)
+    // A request that scores a prompt wants no token after it.
+    if (group.job.maxTokens !== 0) return this.#draw(sequence, this.#backend.rowOf(at, count - 1))
+    this.#flush(sequence, 'length')
+    return undefined
   }
 
   /** The next token; undefined where the request's grammar failed, and the request with it. */
-  #draw(sequence: Sequence, row: number): number | undefined {
+  #draw(sequence: Sequence, row: Row): number | undefined {
     const { job } = sequence.group
     try {
       // All ones would mean a random seed to libllama.
@@ -299,12 +233,13 @@ export class StepLoop {
     return [...this.#ends, ...job.stopTokens, ...job.turnEndTokens]
   }
 
-  #collectPromptLogprobs({ sequence, chunk, firstRow }: Planned): void {
+  #collectPromptLogprobs({ sequence, at, count }: Computed): void {
     const { job, promptLogprobs, promptTokens } = sequence.group
-    for (let at = 0; at < chunk; at += 1) {
-      const next = sequence.computed + at + 1
+    for (let token = 0; token < count; token += 1) {
+      const next = sequence.computed + token + 1
       if (next >= promptTokens || promptLogprobs?.length !== next - 1) continue
-      promptLogprobs.push(this.#logprobsOf(firstRow + at, sequence.tokens[next] as number, job.promptLogprobs ?? 0))
+      const row = this.#backend.rowOf(at, token)
+      promptLogprobs.push(this.#logprobsOf(row, sequence.tokens[next] as number, job.promptLogprobs ?? 0))
     }
   }
 
@@ -324,17 +259,19 @@ export class StepLoop {
     })
   }
 
-  #logprobsOf(row: number, token: number, top: number): RowLogprobs {
+  #logprobsOf(row: Row, token: number, top: number): RowLogprobs {
     return logprobsOfRow(this.#backend.logits(row), token, top, (id) => this.#vocabulary.piece(id, true))
   }
 
   // ── emit ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #emit(sequence: Sequence, token: number, row: number): void {
-    const { job } = sequence.group
+  /** Adds the token to its sequence and tells its text; ends the sequence where the token is its last. */
+  #emit({ sequence, at, count }: Computed, token: number): void {
+    const { output, group } = sequence
+    const { job } = group
     sequence.append(token)
+    output.count()
     if (sequence.generated === establishedTokens) sequence.arrivalsWhenEstablished = this.#arrivals
-    sequence.heldTokens += 1
     if (sequence.mayStop && job.stopTokens.includes(token)) return this.#flush(sequence, 'stop', token)
     const ends = this.#vocabulary.isEndOfGeneration(token)
     if (ends && !job.ignoreEos) return this.#flush(sequence, 'stop')
@@ -342,10 +279,10 @@ export class StepLoop {
       const piece = this.#vocabulary.piece(token, job.shownTokens.has(token))
       // Log-probabilities are those of the text: tokens that are not shown are none of it.
       if (job.logprobs !== undefined && piece.length > 0) {
-        sequence.heldLogprobs.push(this.#logprobsOf(row, token, job.logprobs))
+        output.note(this.#logprobsOf(this.#backend.rowOf(at, count - 1), token, job.logprobs))
       }
-      const { text, stop } = sequence.matcher.push(sequence.decoder.decode(piece, { stream: true }), sequence.mayStop)
-      this.#tell(sequence, text)
+      const { event, stop } = output.push(piece, sequence.mayStop)
+      this.#tell(event)
       if (stop !== undefined) return this.#finish(sequence, 'stop', stop)
     }
     const full = sequence.length >= this.#backend.shape.sequenceCells
@@ -354,32 +291,19 @@ export class StepLoop {
 
   /** Ends a sequence after letting out what was held back: half characters, and what might have become a stop text. */
   #flush(sequence: Sequence, reason: 'stop' | 'length', stopToken?: number): void {
-    const { matcher, mayStop } = sequence
-    const last = matcher.push(sequence.decoder.decode(), mayStop)
-    const rest = last.stop === undefined ? matcher.flush(mayStop) : { text: '', stop: last.stop }
-    const { stop } = rest
-    this.#tell(sequence, last.text + rest.text)
+    const { event, stop } = sequence.output.flush(sequence.mayStop)
+    this.#tell(event)
     this.#finish(sequence, stop === undefined ? reason : 'stop', stop ?? stopToken)
   }
 
-  #tell(sequence: Sequence, text: string): void {
-    if (text.length === 0) return
-    this.#events.push(this.#output(sequence, text))
-  }
-
-  #output(sequence: Sequence, text: string): LoopEvent {
-    const { heldTokens: tokens, heldLogprobs: logprobs, group, index } = sequence
-    sequence.heldTokens = 0
-    sequence.heldLogprobs = []
-    const wanted = group.job.logprobs === undefined ? undefined : logprobs
-    return { type: 'output', key: group.job.key, index, text, tokens, logprobs: wanted }
+  #tell(event: LoopEvent | undefined): void {
+    if (event !== undefined) this.#events.push(event)
   }
 
   #finish(sequence: Sequence, reason: 'stop' | 'length', stopReason: string | number | undefined): void {
     const { group, index } = sequence
     if (!group.prefilled) this.#announcePrefill(sequence)
-    // Tokens without text of their own (an end-of-generation token, a swallowed stop text) are still counted.
-    if (sequence.heldTokens > 0) this.#events.push(this.#output(sequence, ''))
+    this.#tell(sequence.output.rest())
     this.#end(sequence, true)
     group.open -= 1
     if (group.open === 0) this.#groups.delete(group.job.key)
@@ -430,25 +354,20 @@ function sampleWithout(logits: Float32Array, tokens: readonly number[], sample: 
   }
 }
 
-/** One batch: so many tokens of each of its sequences, in the order of their streams. All are of one adapter. */
-interface Pass {
-  readonly sequences: readonly Sequence[]
-  readonly chunk: number
-  readonly adapter: number
+/** A sequence whose chunk was the pass's `at`-th, of so many tokens. */
+interface Computed {
+  readonly sequence: Sequence
+  readonly at: number
+  readonly count: number
 }
 
-interface Planned {
-  readonly sequence: Sequence
-  readonly chunk: number
-  readonly firstRow: number
-  /** Row to draw the next token from; −1 while the target is not reached. */
-  readonly sampleRow: number
+/** The sequence's next tokens, at most so many. The last one of its target is drawn from. */
+function chunkOf(sequence: Sequence, most: number): Chunk {
+  const { stream, tokens, computed: from, remaining } = sequence
+  const count = Math.min(most, remaining)
+  const logits = sequence.needsAllLogits ? 'all' : count === remaining ? 'last' : 'none'
+  return { stream, tokens, from, count, logits }
 }
 
 /** Tokens after which a reader would notice a pause. Requests of one burst do not all arrive before its first token. */
 const establishedTokens = 8
-
-/** A row of logits per prompt token is wanted: few at a time, for they are vocabulary × 4 bytes each. */
-function longestChunk(sequence: Sequence): number {
-  return sequence.needsAllLogits ? 64 : Infinity
-}

@@ -1,6 +1,6 @@
 import koffi from 'koffi'
 import { systemClock, TokenmillError } from '../../../core/index.ts'
-import type { Backend, BackendShape, Batch, Sampler, SamplerSpec } from '../backend.ts'
+import type { Backend, BackendShape, Chunk, Row, Sampler, SamplerSpec } from '../backend.ts'
 import { ThreadGovernor } from '../thread-governor.ts'
 import { failOnFaults, type Pointer } from './abi.ts'
 import { AdapterSwitch, type LlamaAdapter } from './llama-adapter.ts'
@@ -37,12 +37,13 @@ export const maximumSequences = 256
 /** libllama's context behind the loop's Backend. It owns the context and the batch's native arrays until `free`. */
 export class LlamaBackend implements Backend {
   readonly shape: BackendShape
-  readonly batch: Batch
   readonly #model: LlamaModel
   readonly #context: Pointer
   readonly #memory: Pointer
   readonly #spec: ContextSpec
-  readonly #rowBatch = new LlamaBatch(batchTokens, mostPadding)
+  readonly #batch = new LlamaBatch(batchTokens, mostPadding)
+  /** Of each chunk of the last pass. */
+  readonly #firstRows: number[] = []
   /** Passes are padded to whole groups of rows: see `learnPadding`. */
   #pads = false
   /** Rows of padding before the first one of the last pass's own. */
@@ -73,7 +74,6 @@ export class LlamaBackend implements Backend {
       wantsDenseStreams: spec.kvLayout === 'streams',
       reuse: model.facts.recurrent ? 'whole' : 'any',
     }
-    this.batch = this.#rowBatch.rows
     this.#vocabulary = new LlamaVocabulary(model)
     this.#firstBytes = new FirstBytes(model)
     this.#rowSampler = new RowSampler(model, (row) => this.logits(row))
@@ -88,19 +88,19 @@ export class LlamaBackend implements Backend {
     return this.#firstBytes.longest
   }
 
-  useAdapter(adapter: number): void {
+  decode(chunks: readonly Chunk[], adapter: number): 'computed' | 'full' {
     this.#adapters.use(adapter)
-  }
-
-  decode(singles: boolean): 'computed' | 'full' {
+    this.#batch.load(chunks, this.#firstRows)
     this.#forgetSnapshots()
+    // One token of each of its sequences, as most steps do.
+    const singles = chunks.every(({ count }) => count === 1)
     this.#useThreads(singles ? this.#governor.threads : this.#governor.settledThreads)
     const beganAtMs = systemClock.now()
     const padding = this.#paddingOf(singles)
     const computed = this.#compute(padding, singles) || (padding !== noPadding && this.#compute(noPadding, singles))
     if (!computed) return 'full'
     const nowMs = systemClock.now()
-    if (singles) this.#governor.observe(this.batch.count, nowMs - beganAtMs, nowMs, this.#lastWasSingles)
+    if (singles) this.#governor.observe(chunks.length, nowMs - beganAtMs, nowMs, this.#lastWasSingles)
     this.#lastWasSingles = singles
     return 'computed'
   }
@@ -121,26 +121,31 @@ export class LlamaBackend implements Backend {
   }
 
   #paddingOf(singles: boolean): Padding {
-    const { count } = this.batch
+    const { rows } = this.#batch
+    const { count } = rows
     if (!this.#pads || count + mostPadding > this.shape.batchTokens) return noPadding
     const { streams, sequenceCells, wantsDenseStreams } = this.shape
     const lengths = { streams, sequenceCells, lengthOf: (stream: number) => this.#lastPosition(stream) + 1 }
-    if (!singles) return padPrompt(this.batch, lengths)
-    return wantsDenseStreams ? padStreams(this.batch, lengths) : noPadding
+    if (!singles) return padPrompt(rows, lengths)
+    return wantsDenseStreams ? padStreams(rows, lengths) : noPadding
   }
 
   /** False: no free KV cell for it. */
   #compute({ front, back }: Padding, singles: boolean): boolean {
-    const native = this.#rowBatch.native(front, back, singles)
+    const native = this.#batch.native(front, back, singles)
     const code = Number(call(this.#model.library.llama['llama_decode'], this.#context, native))
     if (code === 1) return false
-    if (code !== 0) throw new Error(`llama_decode failed with ${code} on a batch of ${this.batch.count} tokens.`)
+    if (code !== 0) throw new Error(`llama_decode failed with ${code} on a batch of ${this.#batch.rows.count} tokens.`)
     this.#firstRow = front.length
     for (const { stream, position } of [...front, ...back]) this.#remove(stream, position)
     return true
   }
 
-  logits(row: number): Float32Array {
+  rowOf(chunk: number, at: number): Row {
+    return (this.#firstRows[chunk] as number) + at
+  }
+
+  logits(row: Row): Float32Array {
     const address = call(
       this.#model.library.llama['llama_get_logits_ith'],
       this.#context,

@@ -1,5 +1,5 @@
 import koffi from 'koffi'
-import type { Batch } from '../backend.ts'
+import type { Chunk } from '../backend.ts'
 
 /** A token that is computed for nothing: see row-padding.ts. */
 export interface PaddingRow {
@@ -8,7 +8,24 @@ export interface PaddingRow {
 }
 
 /**
- * The arrays of one `llama_batch` in native memory. The loop fills `rows`; padding goes in front of them and behind:
+ * The arrays of one `llama_batch`, filled from the left:
+ *
+ *   token     17  4   9   88  23  …
+ *   position  31  12  0   1   2   …
+ *   stream    0   1   2   2   2   …     ascending, so that libllama computes streams side by side
+ *   output    1   1   0   0   1   …     whose logits are wanted
+ *             └ decode ┘  └ prefill ┘
+ */
+export interface Batch {
+  count: number
+  readonly token: Int32Array
+  readonly position: Int32Array
+  readonly stream: Int32Array
+  readonly output: Int8Array
+}
+
+/**
+ * The arrays of one `llama_batch` in native memory. `load` fills `rows`; padding goes in front of them and behind:
  *
  *   front … │ rows … │ back …        `native` describes any such stretch; `seq_id[i]` points into `stream`
  */
@@ -52,6 +69,25 @@ export class LlamaBatch {
       position: positions.subarray(mostPadding),
       stream: streams.subarray(mostPadding),
       output: outputs.subarray(mostPadding),
+    }
+  }
+
+  /** Fills the rows with the chunks; `firstRows` becomes the first row of each. */
+  load(chunks: readonly Chunk[], firstRows: number[]): void {
+    const { rows } = this
+    rows.count = 0
+    firstRows.length = 0
+    for (const { stream, tokens, from, count, logits } of chunks) {
+      const first = rows.count
+      firstRows.push(first)
+      for (let at = 0; at < count; at += 1) {
+        rows.token[first + at] = tokens[from + at] as number
+        rows.position[first + at] = from + at
+        rows.stream[first + at] = stream
+        rows.output[first + at] = logits === 'all' ? 1 : 0
+      }
+      if (logits === 'last') rows.output[first + count - 1] = 1
+      rows.count += count
     }
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Batch } from '../backend.ts'
+import type { Batch } from './llama-batch.ts'
 import { mostPadding, noPadding, padPrompt, padStreams, rowsAtOnce } from './row-padding.ts'
 
 function batchOf(rows: readonly { readonly stream: number; readonly position: number }[]): Batch {

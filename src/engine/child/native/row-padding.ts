@@ -1,5 +1,4 @@
-import type { Batch } from '../backend.ts'
-import type { PaddingRow } from './llama-batch.ts'
+import type { Batch, PaddingRow } from './llama-batch.ts'
 
 /**
  * Rows that a pass computes for nothing, because it takes less time with them. On the CPU, libllama multiplies quantized
