@@ -10,7 +10,7 @@ const model = 'nano'
 let engine: Engine
 
 beforeAll(async () => {
-  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 8192, streamIntervalMs: 0 }
+  const options = { ...defaultValues(engineOptions), slots: 2, ctx: 4096, streamIntervalMs: 0 }
   engine = createEmbeddedEngine({ path: path.resolve('models/nano/nano.gguf'), name: model }, options)
   await engine.ready(never())
 }, 60_000)
