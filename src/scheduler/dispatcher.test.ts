@@ -228,6 +228,14 @@ describe('Dispatcher.dispatch()', () => {
     expect(order.slice(4)).toContain('a')
   })
 
+  it('pauses no engine that runs here: it says for each request whether it can take it', async () => {
+    const { dispatch, engines } = build({ m: ['a'] }, { maxAttempts: 1 })
+    Object.assign(found(engines.get('a')), { loadsModel: true })
+    const { run } = script({ a: fail('queue_full', { retryAfterMs: 1000 }) })
+    expect(await outcome(dispatch(request(), patient, run))).toMatchObject({ code: 'queue_full' })
+    expect(await outcome(dispatch(request(), patient, () => Promise.resolve(1)))).toBe('served')
+  })
+
   it('waits for a short Retry-After where everybody pauses, and tells the client of a long one with 429', async () => {
     const { dispatch, clock } = build({ m: ['a'] })
     const starts: number[] = []

@@ -132,7 +132,8 @@ export class Replica implements ReplicaView {
   }
 
   #coolDown(error: TokenmillError | undefined): void {
-    if (error === undefined) return
+    // An engine that runs here says by itself, at no cost, whether it can take a request.
+    if (error === undefined || this.engine.loadsModel === true) return
     const pauseMs = error.details.retryAfterMs ?? (error.code === 'rate_limited' ? defaultPauseMs : 0)
     const untilMs = this.#clock.now() + pauseMs
     if (pauseMs <= 0 || untilMs <= this.#coolUntilMs) return
