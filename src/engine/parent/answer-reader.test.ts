@@ -62,6 +62,13 @@ describe('createAnswerReader()', () => {
     expect(told).toBe(10)
   })
 
+  it('tells with the prompt what is not held of the tools’ schemas', () => {
+    const request = { input: { kind: 'chat', chat }, stop: [] } as unknown as GenerationRequest
+    const reader = createAnswerReader(request, format.render(chat))
+    expect([...reader.read(prefilled, ['grind uniqueItems'])]).toMatchObject([{ unenforced: ['grind uniqueItems'] }])
+    expect([...reader.read(prefilled, [])][0]).not.toHaveProperty('unenforced')
+  })
+
   it('does not end with toolCalls where a stop text of the client cut the call short', () => {
     const whole = '<tool_call>{"name": "grind", "arguments": {"kg": 3}}</tool_call>'
     const reasonOf = (text: string, stopReason: string, stop: readonly string[]) => {

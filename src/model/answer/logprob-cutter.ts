@@ -14,7 +14,7 @@ export class LogprobCutter {
   push(tokens: readonly TokenLogprobs[]): void {
     for (const logprobs of tokens) {
       const text = this.#decoder.decode(logprobs.token.bytes, { stream: true })
-      this.#entries.push({ logprobs, text, at: this.#end, kept: '' })
+      this.#entries.push({ logprobs, text, at: this.#end, from: undefined, decided: 0 })
       this.#end += text.length
     }
   }
@@ -22,16 +22,27 @@ export class LogprobCutter {
   /** The tokens of a piece of text. Its last one is held back where its text goes on, and comes with what goes on. */
   take(at: number, length: number): TokenLogprobs[] {
     const end = at + length
-    const taken = (this.#entries[0]?.at ?? at) < at ? this.close() : []
-    for (let entry = this.#entries[0]; entry !== undefined && entry.at < end; entry = this.#entries[0]) {
+    const [held] = this.#entries
+    const taken = held !== undefined && held.at + held.decided < at ? this.close() : []
+    for (
+      let entry = this.#entries[0];
+      entry !== undefined && entry.at + entry.decided < end;
+      entry = this.#entries[0]
+    ) {
       this.#entries.shift()
-      const entryEnd = entry.at + entry.text.length
-      if (entry.at < at && entryEnd <= at) continue
-      const kept = entry.kept + entry.text.slice(Math.max(0, at - entry.at), end - entry.at)
-      if (entryEnd <= end) {
-        taken.push(trimmed(entry, kept))
+      const { text } = entry
+      if (entry.at < at && entry.at + text.length <= at) {
+        // The first bytes of a character go with those that complete it.
+        const begun = entry.at + text.length === at ? unfinishedBytes(entry.logprobs.token.bytes) : 0
+        if (begun > 0) taken.push(withBytes(entry.logprobs, entry.logprobs.token.bytes.slice(-begun)))
+        continue
+      }
+      const from = entry.from ?? Math.max(0, at - entry.at)
+      const to = Math.min(text.length, end - entry.at)
+      if (to === text.length) {
+        taken.push(cutToken(entry, from, to))
       } else {
-        this.#entries.unshift({ ...entry, kept, text: entry.text.slice(end - entry.at), at: end })
+        this.#entries.unshift({ ...entry, from, decided: to })
         break
       }
     }
@@ -41,25 +52,45 @@ export class LogprobCutter {
   /** The token that was held back, cut to what was wanted of it: nothing more of its text will be. */
   close(): TokenLogprobs[] {
     const [first] = this.#entries
-    if (first === undefined || first.kept === '') return []
+    if (first?.from === undefined) return []
     this.#entries.shift()
-    return [trimmed(first, first.kept)]
+    return [cutToken(first, first.from, first.decided)]
   }
 }
 
 interface Entry {
   readonly logprobs: TokenLogprobs
-  /** The part of the token's text that is not decided yet, and where it begins. */
+  /** The text that the token adds to the answer, and where it begins. */
   readonly text: string
   readonly at: number
-  /** The part before it that is wanted. */
-  readonly kept: string
+  /** Where the part of it that is wanted begins; undefined while none is. */
+  readonly from: number | undefined
+  /** How much of it is decided. */
+  readonly decided: number
 }
 
-/** The token as it is where all of its text is kept: its bytes may be those of half a character. */
-function trimmed({ logprobs }: Entry, kept: string): TokenLogprobs {
-  const { token } = logprobs
-  const whole = new TextDecoder('utf-8', { ignoreBOM: true }).decode(token.bytes)
-  if (kept === '' || kept.length >= whole.length) return logprobs
-  return { ...logprobs, token: { ...token, bytes: Buffer.from(kept) } }
+/**
+ * The token with the bytes of a part of its text. Its bytes may begin with the end of a character that the token before
+ * it has begun, and end with the beginning of one.
+ */
+function cutToken({ logprobs, text }: Entry, from: number, to: number): TokenLogprobs {
+  if (from === 0 && to === text.length) return logprobs
+  const { bytes } = logprobs.token
+  const foreign = Buffer.byteLength(text) - (bytes.length - unfinishedBytes(bytes))
+  const offset = (at: number): number => Math.max(0, Buffer.byteLength(text.slice(0, at)) - foreign)
+  return withBytes(logprobs, bytes.subarray(offset(from), offset(to)))
+}
+
+function withBytes(logprobs: TokenLogprobs, bytes: Uint8Array): TokenLogprobs {
+  return { ...logprobs, token: { ...logprobs.token, bytes } }
+}
+
+/** How many bytes at the end begin a character without ending it. */
+function unfinishedBytes(bytes: Uint8Array): number {
+  for (let length = 1; length <= Math.min(3, bytes.length); length += 1) {
+    const byte = bytes[bytes.length - length] as number
+    if (byte < 0x80) return 0
+    if (byte >= 0xc0) return length < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? length : 0
+  }
+  return 0
 }
