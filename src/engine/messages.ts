@@ -48,10 +48,10 @@ export type PromptInput =
   | {
       readonly kind: 'text'
       readonly text: string
-      /** Whether the vocabulary's own tokens (BOS) are added. */
+      /** Whether the vocabulary's own begin token is added. */
       readonly addSpecial: boolean
-      /** Whether texts of special tokens become those tokens: in rendered chats, never in a client's plain text. */
-      readonly parseSpecial: boolean
+      /** Where no special token may come of the text, since a client of a chat wrote it. As in RenderedChat. */
+      readonly inputRanges: readonly number[]
     }
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
 
@@ -64,7 +64,7 @@ export type ToChild =
       readonly call: number
       readonly text: string
       readonly addSpecial: boolean
-      readonly parseSpecial: boolean
+      readonly inputRanges: readonly number[]
     }
   | { readonly type: 'detokenize'; readonly call: number; readonly tokens: readonly number[] }
   | {

@@ -1,9 +1,15 @@
 import { toTokenmillError, type TokenmillError } from '../../core/index.ts'
 import type { FromChild, ToChild } from '../messages.ts'
 import type { Encoding, EncodingCall } from './encoding.ts'
-import { LongTexts, type TextTask } from './long-texts.ts'
+import { LongTexts } from './long-texts.ts'
 import type { LlamaVocabulary } from './native/llama-vocabulary.ts'
+import type { TextTask } from './prompt-tokens.ts'
 import { checkToken } from './token-check.ts'
+
+export interface Tokenizing {
+  readonly use: TextTask['use']
+  tokenize(this: void, task: TextTask): Int32Array
+}
 
 /** Calls and prompts whose texts are long: tokenized beside the loop, and then what they would have been at once. */
 export class AsideWork {
@@ -45,24 +51,30 @@ export class AsideWork {
         act(value)
         this.#onReady()
       }
-    const asked = tasks.map(({ text, addSpecial, parseSpecial }) => ({ text, addSpecial, parseSpecial }))
+    const asked = tasks.map(({ text, addSpecial, use, inputRanges }) => ({ text, addSpecial, use, inputRanges }))
     this.#texts.tokenize(key, asked, ready(done), ready(failed))
   }
 
-  answer(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild | undefined {
+  /** `tokenizing`: what the model makes tokens for, and how: so that they are counted as there. */
+  answer(
+    message: TextCall,
+    tokenizing: Tokenizing,
+    vocabulary: LlamaVocabulary,
+    vocabularySize: number,
+  ): FromChild | undefined {
     if (message.type !== 'tokenize' || !LongTexts.areLong([message.text])) {
-      return answerCall(message, vocabulary, vocabularySize)
+      return answerCall(message, tokenizing, vocabulary, vocabularySize)
     }
     const { call } = message
     const reply = ([value = new Int32Array(0)]: readonly Int32Array[]) => this.#tell({ type: 'reply', call, value })
-    this.tokenize(call, [message], reply, (error) => this.#fail(call, error))
+    this.tokenize(call, [{ ...message, use: tokenizing.use }], reply, (error) => this.#fail(call, error))
     return undefined
   }
 
   encode(message: EncodingCall): FromChild | undefined {
     const texts = message.type === 'embed' ? message.inputs.filter((input) => typeof input === 'string') : []
     if (message.type !== 'embed' || !LongTexts.areLong(texts)) return this.#encoding.begin(message)
-    const tasks = texts.map((text) => ({ text, addSpecial: true, parseSpecial: false }))
+    const tasks = texts.map((text) => ({ text, addSpecial: true, use: 'embedding' as const, inputRanges: [] }))
     const begin = (tokens: readonly Int32Array[]) => {
       const next = tokens.values()
       const inputs = message.inputs.map((input) =>
@@ -84,10 +96,15 @@ export class AsideWork {
   }
 }
 
-function answerCall(message: TextCall, vocabulary: LlamaVocabulary, vocabularySize: number): FromChild {
+function answerCall(
+  message: TextCall,
+  { use, tokenize }: Tokenizing,
+  vocabulary: LlamaVocabulary,
+  vocabularySize: number,
+): FromChild {
   const { call } = message
   if (message.type === 'tokenize') {
-    const tokens = vocabulary.tokenize(message.text, message.addSpecial, message.parseSpecial)
+    const tokens = tokenize({ ...message, use })
     return { type: 'reply', call, value: tokens }
   }
   try {

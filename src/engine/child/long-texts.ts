@@ -1,13 +1,7 @@
 import { toTokenmillError, systemClock, type TokenmillError } from '../../core/index.ts'
 import { WorkThread } from '../work-thread.ts'
 import type { LlamaModel } from './native/llama-model.ts'
-
-/** A text to be tokenized aside. */
-export interface TextTask {
-  readonly text: string
-  readonly addSpecial: boolean
-  readonly parseSpecial: boolean
-}
+import type { TextTask } from './prompt-tokens.ts'
 
 /** What the tokenizing thread needs of the model: addresses in the memory that it shares, and facts. */
 export interface TextThreadData extends Pick<LlamaModel, 'pointer' | 'vocabulary' | 'facts'> {

@@ -12,6 +12,7 @@ import { LlamaVocabulary } from './native/llama-vocabulary.ts'
 import { Outbox } from './outbox.ts'
 import { StepLoop } from './step-loop.ts'
 import { LearnedStepModel } from './step-model.ts'
+import { createTextTokenizer, type TextTask } from './prompt-tokens.ts'
 import { checkToken } from './token-check.ts'
 
 /** A loaded model that takes messages and steps: the inside of the engine's process, without the process. */
@@ -57,6 +58,7 @@ interface Loaded {
 
 /** A model without a loop: calls alone. */
 function serveEncoding({ model: { facts }, vocabulary, encoding, aside, threads }: Loaded): Serving {
+  const tokenize = createTextTokenizer(vocabulary)
   return {
     model: {
       contextTokens: encoding.maxTokens,
@@ -79,7 +81,7 @@ function serveEncoding({ model: { facts }, vocabulary, encoding, aside, threads 
         return undefined
       }
       if (message.type === 'tokenize' || message.type === 'detokenize') {
-        return aside.answer(message, vocabulary, facts.vocabularySize)
+        return aside.answer(message, { use: 'embedding', tokenize }, vocabulary, facts.vocabularySize)
       }
       throw new Error(`A model that generates nothing is sent '${message.type}'.`)
     },
@@ -93,6 +95,7 @@ function serveGeneration({ spec, model, vocabulary, encoding, aside, adapters, t
   warmUp(backend, stepModel)
   const loop = new StepLoop(backend, vocabulary, stepModel, systemClock, spec)
   const rejections: LoopEvent[] = []
+  const tokenize = createTextTokenizer(vocabulary)
   const outbox = new Outbox(spec.streamIntervalMs)
   const tell = (nowMs: number): FromChild => ({ type: 'step', events: outbox.take(nowMs), status: loop.status() })
   return {
@@ -123,11 +126,16 @@ function serveGeneration({ spec, model, vocabulary, encoding, aside, adapters, t
           }
         }
         if (input.kind === 'text' && LongTexts.areLong([input.text])) {
-          aside.tokenize(job.key, [input], ([prompt]) => enter(prompt ?? new Int32Array(0)), reject)
+          aside.tokenize(
+            job.key,
+            [{ ...input, use: 'prompt' }],
+            ([prompt]) => enter(prompt ?? new Int32Array(0)),
+            reject,
+          )
           return undefined
         }
         try {
-          enter(toPrompt(vocabulary, input, loop.vocabularySize))
+          enter(toPrompt(tokenize, input, loop.vocabularySize))
         } catch (error) {
           reject(error)
         }
@@ -142,7 +150,7 @@ function serveGeneration({ spec, model, vocabulary, encoding, aside, adapters, t
       }
       if (message.type === 'load') throw new Error('A model is loaded already.')
       if (message.type === 'embed' || message.type === 'rank') return aside.encode(message)
-      return aside.answer(message, vocabulary, backend.shape.vocabulary)
+      return aside.answer(message, { use: 'prompt', tokenize }, vocabulary, backend.shape.vocabulary)
     },
     step() {
       const generates = loop.busy || rejections.length > 0
@@ -244,8 +252,8 @@ function controlTokens(vocabulary: LlamaVocabulary, texts: readonly string[]): r
   return tokens.filter(({ length }) => length === 1).map(([token]) => token as number)
 }
 
-function toPrompt(vocabulary: LlamaVocabulary, input: PromptInput, size: number): Int32Array {
-  if (input.kind === 'text') return vocabulary.tokenize(input.text, input.addSpecial, input.parseSpecial)
+function toPrompt(tokenize: (task: TextTask) => Int32Array, input: PromptInput, size: number): Int32Array {
+  if (input.kind === 'text') return tokenize({ ...input, use: 'prompt' })
   for (const token of input.tokens) checkToken(token, size, 'prompt')
   return Int32Array.from(input.tokens)
 }

@@ -10,6 +10,7 @@ export interface AnswerReader {
   /** The rendered chat; empty for other inputs. */
   readonly prompt: string
   readonly addSpecialTokens: boolean
+  readonly inputRanges: readonly number[]
   /** Texts that end the answer beside the request's own. */
   readonly stop: readonly string[]
   /** Where the request's own do not count. */
@@ -38,6 +39,7 @@ export function createAnswerReader(request: GenerationRequest, rendered: Rendere
   return {
     prompt: rendered?.prompt ?? '',
     addSpecialTokens: rendered?.addSpecialTokens ?? true,
+    inputRanges: rendered?.inputRanges ?? [],
     stop: rendered?.stop ?? [],
     quiet: rendered && quietMarks(rendered.answer),
     answer: rendered?.answer,

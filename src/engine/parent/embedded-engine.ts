@@ -160,7 +160,7 @@ export class EmbeddedEngine implements Engine {
     const text = input.kind === 'text' ? input.text : (rendered?.prompt ?? '')
     this.#checkTokenizeBytes(Buffer.byteLength(text), 'prompt')
     const addSpecial = input.kind === 'text' ? input.addSpecialTokens : (rendered?.addSpecialTokens ?? true)
-    const message = { type: 'tokenize', text, addSpecial, parseSpecial: rendered !== undefined } as const
+    const message = { type: 'tokenize', text, addSpecial, inputRanges: rendered?.inputRanges ?? [] } as const
     return Array.from((await this.#call((call) => ({ ...message, call }), signal)) as Int32Array)
   }
 
@@ -362,6 +362,7 @@ function addTotals(one: LoopStatus, other: LoopStatus): LoopStatus {
 
 function toPromptInput({ input }: GenerationRequest, reader: AnswerReader): PromptInput {
   if (input.kind === 'tokens') return input
-  if (input.kind === 'text') return { kind: 'text', text: input.text, addSpecial: true, parseSpecial: false }
-  return { kind: 'text', text: reader.prompt, addSpecial: reader.addSpecialTokens, parseSpecial: true }
+  if (input.kind === 'text') return { kind: 'text', text: input.text, addSpecial: true, inputRanges: [] }
+  const { prompt, addSpecialTokens, inputRanges } = reader
+  return { kind: 'text', text: prompt, addSpecial: addSpecialTokens, inputRanges }
 }

@@ -8,10 +8,18 @@ export class LlamaVocabulary implements Vocabulary {
   readonly #special = new Map<number, Uint8Array>()
   readonly #ends = new Map<number, boolean>()
   readonly #bos: number
+  /** The token that begins every prompt; undefined where the model was trained without one. */
+  readonly begin: number | undefined
 
   constructor(model: LlamaModel) {
     this.#model = model
     this.#bos = Number(call(model.library.llama['llama_vocab_bos'], model.vocabulary))
+    this.begin = this.marks().begin
+  }
+
+  /** Tokens in all. */
+  get size(): number {
+    return this.#model.facts.vocabularySize
   }
 
   piece(token: number, special: boolean): Uint8Array {
