@@ -2,7 +2,7 @@ import path from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { TokenmillError } from '../core/index.ts'
 import { engineOptions } from '../engine/options.ts'
-import type { Engine } from '../inference/index.ts'
+import type { Engine, EngineModel } from '../inference/index.ts'
 import type { ModelPurpose } from '../model/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import { protocolOptions } from '../protocol/options.ts'
@@ -88,6 +88,10 @@ export const serve = defineCommand({
       const { readGgufMetadata } = await import('../model/index.ts')
       const [first] = models
       const purpose = first === undefined ? 'generate' : readGgufMetadata(first).purpose
+      for (const [at, { engine }] of engines.entries()) {
+        const trained = readGgufMetadata(models[at] ?? '').contextTokens
+        io.stderr.write(beyondTraining(engine.models()[0], trained))
+      }
       io.stdout.write(welcome(server.url, names, purpose, keyed))
       if (values.kvLayout === 'streams')
         io.stdout.write(
@@ -111,6 +115,16 @@ function environmentKeys(io: Io): readonly string[] {
   const checked = serverOptions.apiKey.schema.safeParse(key)
   if (checked.success) return [key]
   throw new TokenmillError('startup', `TOKENMILL_API_KEY ${checked.error.issues[0]?.message ?? 'is not valid'}.`)
+}
+
+/** Tells of a context that is longer than any the model was trained on; '' of others. */
+function beyondTraining(model: EngineModel | undefined, trainedTokens: number | undefined): string {
+  if (model?.contextTokens === undefined || trainedTokens === undefined || model.contextTokens <= trainedTokens)
+    return ''
+  return (
+    `${model.name} was trained on contexts of ${trainedTokens} tokens; --ctx and --slots give each sequence ` +
+    `${model.contextTokens}. Answers beyond ${trainedTokens} tokens may be worthless.\n`
+  )
 }
 
 /** Where to call, and a line to copy. */

@@ -4,6 +4,7 @@
  * Structured clones (`serialization: 'advanced'`): typed arrays and infinities survive.
  */
 import type { ErrorCode, ErrorDetails } from '../core/index.ts'
+import type { EmbeddingRequest } from '../inference/index.ts'
 import type { ModelPurpose } from '../model/index.ts'
 import type { TokenLogprob } from '../inference/index.ts'
 import type { Trigger } from './grammar/index.ts'
@@ -71,7 +72,7 @@ export type ToChild =
       readonly type: 'embed'
       readonly call: number
       readonly adapter: number
-      readonly inputs: readonly (string | readonly number[])[]
+      readonly inputs: EmbeddingRequest['inputs']
     }
   | {
       readonly type: 'rank'

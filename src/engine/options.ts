@@ -26,6 +26,11 @@ export const engineOptions = defineOptions({
     help: 'KV cells of all sequences together, instead of --ctx for each',
     reason: 'what memory is planned by; with --kv-layout unified one sequence may use all of them',
   },
+  chatTemplate: {
+    schema: z.string().min(1),
+    value: '<file|name>',
+    help: 'Chat template in place of the one in the model file: a Jinja file, a tokenizer_config.json, or a name (chatml, llama-2, llama-3, mistral, gemma, phi-3, zephyr, vicuna, alpaca)',
+  },
   slots: {
     schema: count.max(256),
     default: 24,

@@ -13,6 +13,8 @@ import type { ChatInput, EmbeddingRequest, GenerationRequest, RerankRequest } fr
 export interface Engine {
   /** Address or name of this replica, as metrics and records label it: `embedded:nano`, `http://10.0.0.7:8000`. */
   readonly endpoint: string
+  /** Equal for equal model, build and settings: answers are comparable as long as it is the same. Absent: unknown. */
+  readonly fingerprint?: string
   /** What it honours of a request's fields that not every engine knows. Absent: none, and requests that set them are refused. */
   readonly extensions?: ReadonlySet<RequestExtension>
   /** It serves nothing before it has loaded a model here. Absent: a remote engine, which comes and goes by itself. */

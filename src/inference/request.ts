@@ -121,7 +121,8 @@ export interface SamplingOptions {
 export interface EmbeddingRequest {
   readonly id: string
   readonly model: string
-  readonly inputs: readonly (string | readonly number[])[]
+  /** A text each, or token ids with texts among them. */
+  readonly inputs: readonly (string | readonly (string | number)[])[]
   /** Length to cut the vectors to, where the model is trained for it. */
   readonly dimensions: number | undefined
 }

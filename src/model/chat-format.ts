@@ -7,6 +7,7 @@ import { generic } from './answer/families.ts'
 import { endsInThinking, thinkingMarksOf, type ThinkingMarks } from './answer/thinking.ts'
 import { compileChatTemplate, type ChatTemplate } from './chat-template.ts'
 import { plain, slice, toText, type Callable, type Ranges, type Text } from './jinja/index.ts'
+import { templates } from './named-templates.ts'
 import { toTemplateMessages } from './template-messages.ts'
 import { inferConvention } from './inferred-convention.ts'
 import { toTemplateTool } from './tool-instructions.ts'
@@ -185,7 +186,8 @@ function toThinkingVariables(effort: string | undefined): Readonly<Record<string
 function refuseChat(): never {
   throw new TokenmillError(
     'unsupported',
-    'This model has no chat template, so it cannot chat. Use /v1/completions, or start it with a chat template.',
+    'This model has no chat template, so it cannot chat. Use /v1/completions, or serve it with --chat-template: ' +
+      `a file of Jinja, or one of ${[...templates.keys()].join(', ')}.`,
     { param: 'messages' },
   )
 }

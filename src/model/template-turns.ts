@@ -80,7 +80,9 @@ export function probeTurns(
     withoutUser: ['system', 'assistant'].every((role) =>
       [null, [tool]].every((tools) => probe.shows([one], [say(role, one)], [], { tools })),
     ),
-    assistantFirst: probe.shows([one, two], [say('assistant', one), say('user', two)]),
+    assistantFirst:
+      probe.shows([one, two], [say('assistant', one), say('user', two)]) &&
+      (!system || probe.shows([one, two, three], [say('system', one), say('assistant', two), say('user', three)])),
     userRun: probe.shows([one, two, three], [say('user', one), say('user', two), say('assistant', three)]),
     assistantRun: probe.shows([one, two, three], [say('user', one), say('assistant', two), say('assistant', three)]),
     callRun: probe.shows(

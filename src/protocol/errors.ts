@@ -119,11 +119,17 @@ export function toErrorReply(error: TokenmillError): ErrorReply {
 /** The body alone: what a stream sends as its last event once the head is out. */
 export function toErrorBody(error: TokenmillError): OpenAiErrorBody {
   const row = rows[error.code]
-  const { param, ...figures } = error.details
+  const { param, ...figures } = { ...error.details, ...overflowOf(error) }
   const details = Object.keys(figures).length === 0 ? {} : { details: figures }
   // What went wrong inside may carry paths and addresses: it is logged, not sent.
   const message = error.code === 'internal' ? 'Internal error. The log names it under this request id.' : error.message
   return { error: { message, type: row.type, param: param ?? null, code: row.code ?? error.code, ...details } }
+}
+
+/** The figures of a prompt that is too long, by the names that clients of llama-server look for, too. */
+function overflowOf({ code, details }: TokenmillError): Readonly<Record<string, unknown>> {
+  if (code !== 'context_length_exceeded' || details.actual === undefined) return {}
+  return { n_prompt_tokens: details.actual, n_ctx: details.maximum }
 }
 
 function statusOf(error: TokenmillError, row: Row): number {

@@ -22,6 +22,8 @@ export interface AnswerIdentity {
   readonly created: number
   /** The name the client asked for, whatever the engine calls it. */
   readonly model: string
+  /** Equal for equal model, build and settings; undefined where the engine does not tell. */
+  readonly fingerprint?: string | undefined
   readonly promptTexts: readonly string[] | undefined
 }
 

@@ -67,6 +67,7 @@ export async function answerIdentity(
     id: createId(idPrefix),
     created: Math.floor(wallTimeMs / 1000),
     model,
+    fingerprint: engine.fingerprint,
     promptTexts: call.echo ? await promptTexts(requests, engine, engineModel, signal) : undefined,
   }
 }

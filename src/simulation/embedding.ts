@@ -12,7 +12,9 @@ export function toVector(tokens: readonly number[], dimensions: number): Float32
 }
 
 export function toInput(input: EmbeddingRequest['inputs'][number]): GenerationInput {
-  return typeof input === 'string' ? { kind: 'text', text: input } : { kind: 'tokens', tokens: input }
+  if (typeof input === 'string') return { kind: 'text', text: input }
+  const tokens = input.filter((part) => typeof part === 'number')
+  return tokens.length === input.length ? { kind: 'tokens', tokens } : { kind: 'text', text: input.join(' ') }
 }
 
 /** One pass over the inputs, as a generation of one token: what the scheduler understands. */

@@ -50,6 +50,18 @@ describe('embeddings of the embedded engine', () => {
     expect(dot(vectors[0], vectors[1])).toBeLessThan(0.9999)
   })
 
+  it('takes token ids with texts among them', async () => {
+    const tokens =
+      (await engine.tokenize?.(model, { kind: 'text', text: 'a text', addSpecialTokens: false }, never())) ?? []
+    const [mixed, written] = (
+      await embed([
+        [1, 'a text', 300],
+        [1, ...tokens, 300],
+      ])
+    ).vectors
+    expect(dot(mixed, written)).toBeGreaterThan(0.9999)
+  })
+
   it('gives the same vector alone and among many, in the order of the inputs', async () => {
     const inputs = Array.from({ length: 40 }, (_, at) => [1, 260 + at, 261 + at, 262 + (at % 7)])
     const together = await embed(inputs)

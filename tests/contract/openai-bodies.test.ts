@@ -167,7 +167,6 @@ describe('a chat body', () => {
     [{ stop: Array.from({ length: 99 }, () => 'x') }, 'limit_exceeded', 'stop'],
     [{ top_logprobs: 3 }, 'invalid_request', 'top_logprobs'],
     [{ logit_bias: { x: 1 } }, 'invalid_request', 'logit_bias'],
-    [{ stream_options: { include_usage: true } }, 'invalid_request', 'stream_options'],
     [{ tools: [{ type: 'custom' }] }, 'unsupported', 'tools[0].type'],
     [{ tools: [{ function: { name: 'f', parameters: 3 } }] }, 'invalid_request', 'tools[0].function.parameters'],
     [
@@ -193,6 +192,10 @@ describe('a chat body', () => {
     [{ stop_token_ids: Array.from({ length: 99 }, () => 1) }, 'limit_exceeded', 'stop_token_ids'],
   ])('with %j is refused as %s at %s', (fields, code, param) => {
     expect(refusal(() => chat(fields))).toMatchObject({ code, param })
+  })
+
+  it('may set stream_options without stream: they mean nothing then', () => {
+    expect(chat({ stream_options: { include_usage: true } }).stream).toBe(false)
   })
 
   it('may hold images, sounds, files and thinking as parts, in their order', () => {

@@ -78,6 +78,31 @@ describe('a chat', () => {
     expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null)).toBe(true)
   })
 
+  it('streams a call: its first chunk says content null, as OpenAI’s do', async () => {
+    const call = { type: 'toolCall', index: 0, call: 0, id: 'c1', name: 'f', arguments: '{}', tokens: 1 } as const
+    const finished = { type: 'finished', index: 0, reason: 'toolCalls' } as const
+    const { client } = await start(new ScriptedEngine('scripted', () => ({ events: [call, finished] })))
+    const stream = await client.chat.completions.create({
+      model: 'scripted',
+      messages,
+      tools: [{ type: 'function', function: { name: 'f' } }],
+      stream: true,
+    })
+    const deltas: unknown[] = []
+    for await (const chunk of stream) deltas.push(chunk.choices[0]?.delta)
+    expect(deltas[0]).toEqual({ role: 'assistant', content: null })
+    expect(deltas[1]).toMatchObject({ tool_calls: [{ id: 'c1' }] })
+  })
+
+  it('names in every answer the fingerprint of the engine, where it has one', async () => {
+    const engine = Object.assign(new ScriptedEngine(), { fingerprint: 'fp_1' })
+    const { client } = await start(engine)
+    const answer = await client.chat.completions.create({ model: 'scripted', messages })
+    expect(answer.system_fingerprint).toBe('fp_1')
+    const stream = await client.completions.create({ model: 'scripted', prompt: 'a', stream: true })
+    for await (const chunk of stream) expect(chunk.system_fingerprint).toBe('fp_1')
+  })
+
   it.each([
     ['min_tokens', { min_tokens: 2 }],
     ['stop_token_ids', { stop_token_ids: [7] }],

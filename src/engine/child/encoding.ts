@@ -90,16 +90,23 @@ export class Encoding {
 
   #embed({ call, inputs, adapter }: Extract<EncodingCall, { type: 'embed' }>): PendingCall {
     const sequences = inputs.map((input, at) => {
-      if (typeof input !== 'string') {
-        for (const token of input) checkToken(token, this.#model.facts.vocabularySize, `input[${at}]`)
-      }
-      const tokens = typeof input === 'string' ? this.#vocabulary.tokenize(input, true, false) : Int32Array.from(input)
+      const tokens =
+        typeof input === 'string'
+          ? this.#vocabulary.tokenize(input, true, false)
+          : Int32Array.from(input.flatMap((part) => this.#tokensOf(part, `input[${at}]`)))
       checkEncodedInput(tokens.length, this.maxTokens, `input[${at}]`)
       return tokens
     })
     const tokens = lengthOf(sequences)
     const finish = (vectors: readonly Float32Array[]) => ({ vectors: vectors.map(normalised), tokens })
     return { call, adapter, sequences, vectors: [], finish }
+  }
+
+  /** A token as it is, or those of a text that stands among tokens: nothing is added around them. */
+  #tokensOf(part: string | number, param: string): readonly number[] {
+    if (typeof part === 'string') return Array.from(this.#vocabulary.tokenize(part, false, true))
+    checkToken(part, this.#model.facts.vocabularySize, param)
+    return [part]
   }
 
   /**

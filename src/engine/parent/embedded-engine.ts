@@ -21,10 +21,18 @@ import {
   type RerankResult,
   type TokenizeInput,
 } from '../../inference/index.ts'
-import { checkLoraAdapter, readGgufMetadata, type GgufMetadata, type ModelPurpose } from '../../model/index.ts'
+import {
+  checkLoraAdapter,
+  openChatSource,
+  readGgufMetadata,
+  type ChatFormatSource,
+  type GgufMetadata,
+  type ModelPurpose,
+} from '../../model/index.ts'
 import { createAnswerReader, type AnswerReader } from './answer-reader.ts'
 import { checkHeader, toLoadSpec, type EmbeddedEngineConfig } from './engine-config.ts'
 import { embedInPortions, rankInPortions } from './embedding.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { EngineProcess } from './engine-process.ts'
 import type {
   CallValue,
@@ -48,6 +56,7 @@ import { SilenceWatch } from './silence-watch.ts'
  */
 export class EmbeddedEngine implements Engine {
   readonly endpoint: string
+  readonly fingerprint: string
   readonly extensions = allExtensions
   readonly loadsModel = true
   readonly #config: EmbeddedEngineConfig
@@ -72,7 +81,11 @@ export class EmbeddedEngine implements Engine {
     this.#metadata = readGgufMetadata(config.modelPath)
     checkHeader(this.#metadata)
     for (const adapter of config.adapters) checkLoraAdapter(adapter.path, this.#metadata)
-    this.#preparer = new RequestPreparer(this.#metadata.chat, config.options, clock)
+    this.fingerprint = fingerprintOf(config)
+    const { chatTemplate } = config.options
+    const { chat } = this.#metadata
+    const source = chatTemplate === undefined ? chat : withTemplate(chat, chatTemplate)
+    this.#preparer = new RequestPreparer(source, config.options, clock)
     this.#process = new EngineProcess(
       toLoadSpec(config, this.#metadata.purpose),
       { onMessage: (message) => this.#receive(message), onDown: (error) => this.#down(error) },
@@ -339,6 +352,12 @@ const purposes: Readonly<Record<ModelPurpose, string>> = {
   embed: 'It is made for embeddings: ask /v1/embeddings.',
   rank: 'It ranks documents: ask /v1/rerank.',
   adapt: 'Serve the model that it changes.',
+}
+
+/** The template that was asked for; the special tokens are the model file's, where it names them. */
+function withTemplate(chat: ChatFormatSource, nameOrFile: string): ChatFormatSource {
+  const opened = openChatSource(nameOrFile)
+  return { ...opened, bosToken: chat.bosToken ?? opened.bosToken, eosToken: chat.eosToken ?? opened.eosToken }
 }
 
 const idle: LoopStatus = {

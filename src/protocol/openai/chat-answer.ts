@@ -50,7 +50,7 @@ export class ChatAnswerEncoder implements GenerationEncoder {
   }
 
   end(): string {
-    const { id, created, model } = this.#identity
+    const { id, created, model, fingerprint } = this.#identity
     const choices = this.#choices.map((choice, index) => ({
       index,
       message: toMessage(choice),
@@ -58,7 +58,16 @@ export class ChatAnswerEncoder implements GenerationEncoder {
       finish_reason: toFinishReason(choice.finished, this.#manner.namedTool),
       stop_reason: choice.stopReason,
     }))
-    return JSON.stringify({ id, object: 'chat.completion', created, model, choices, usage: toOpenAiUsage(this.#usage) })
+    const usage = toOpenAiUsage(this.#usage)
+    return JSON.stringify({
+      id,
+      object: 'chat.completion',
+      created,
+      model,
+      system_fingerprint: fingerprint,
+      choices,
+      usage,
+    })
   }
 }
 

@@ -25,7 +25,8 @@ export function parseChatCall(body: Fields, limits: ProtocolLimits): GenerationC
     promptLogprobs: undefined,
     constraint: readConstraint(body, limits),
   }
-  const manner = { namedTool: chat.toolChoice.kind === 'named', choices: shared.n, ...stream }
+  const mayCall = chat.tools.length > 0 && chat.toolChoice.kind !== 'none'
+  const manner = { namedTool: chat.toolChoice.kind === 'named', mayCall, choices: shared.n, ...stream }
   return {
     model: body.string('model'),
     stream: stream.stream,

@@ -9,6 +9,8 @@ import type { StreamManner } from './stream-options.ts'
 export interface ChatManner extends StreamManner {
   /** The client named the one function to call. */
   readonly namedTool: boolean
+  /** Tools are offered: the answer may be a call. */
+  readonly mayCall: boolean
   /** n */
   readonly choices: number
 }
@@ -31,8 +33,14 @@ export class ChatStreamEncoder implements GenerationEncoder {
 
   constructor(identity: AnswerIdentity, manner: ChatManner) {
     this.#manner = manner
-    const { id, created, model } = identity
-    const envelope = JSON.stringify({ id, object: 'chat.completion.chunk', created, model })
+    const { id, created, model, fingerprint } = identity
+    const envelope = JSON.stringify({
+      id,
+      object: 'chat.completion.chunk',
+      created,
+      model,
+      system_fingerprint: fingerprint,
+    })
     this.#envelope = envelope.slice(0, -1)
     for (let index = 0; index < manner.choices; index += 1) {
       this.#heads.push(`data: ${this.#envelope},"choices":[{"index":${index},"delta":{`)
@@ -43,7 +51,8 @@ export class ChatStreamEncoder implements GenerationEncoder {
     switch (event.type) {
       case 'prefilled':
         this.#usage = { ...this.#usage, promptTokens: event.promptTokens }
-        return this.#heads.map((_, index) => this.#open(index)).join('')
+        // A call's first chunk says `content: null`, so that it waits for the first output.
+        return this.#manner.mayCall ? '' : this.#heads.map((_, index) => this.#open(index)).join('')
       case 'text':
         this.#count(event.tokens)
         if (event.text === '' && event.logprobs === undefined) return ''
@@ -58,7 +67,7 @@ export class ChatStreamEncoder implements GenerationEncoder {
       }
       case 'toolCall':
         this.#count(event.tokens)
-        return this.#open(event.index) + this.#toolCall(event)
+        return this.#open(event.index, 'null') + this.#toolCall(event)
       case 'finished':
         return (
           this.#open(event.index) +
@@ -77,10 +86,10 @@ export class ChatStreamEncoder implements GenerationEncoder {
   }
 
   /** The first delta of a choice carries the role, once. */
-  #open(index: number): string {
+  #open(index: number, content = '""'): string {
     if (this.#opened[index] === true) return ''
     this.#opened[index] = true
-    return this.#delta(index, '"role":"assistant","content":""')
+    return this.#delta(index, `"role":"assistant","content":${content}`)
   }
 
   #delta(index: number, delta: string, logprobs?: readonly TokenLogprobs[]): string {

@@ -47,7 +47,7 @@ export class CompletionAnswerEncoder implements GenerationEncoder {
   }
 
   end(): string {
-    const { id, created, model, promptTexts } = this.#identity
+    const { id, created, model, fingerprint, promptTexts } = this.#identity
     const choices = this.#prompts.flatMap((answer, prompt) =>
       best(answer.candidates, this.#manner.choices).map((candidate, position) => ({
         index: prompt * this.#manner.choices + position,
@@ -64,7 +64,15 @@ export class CompletionAnswerEncoder implements GenerationEncoder {
     )
     const usages = this.#prompts.map((answer) => answer.usage).filter((usage) => usage !== undefined)
     const usage = usages.length === 0 ? nothing : usages.reduce(addUsage)
-    return JSON.stringify({ id, object: 'text_completion', created, model, choices, usage: toOpenAiUsage(usage) })
+    return JSON.stringify({
+      id,
+      object: 'text_completion',
+      created,
+      model,
+      system_fingerprint: fingerprint,
+      choices,
+      usage: toOpenAiUsage(usage),
+    })
   }
 }
 

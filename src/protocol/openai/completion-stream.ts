@@ -20,8 +20,9 @@ export class CompletionStreamEncoder implements GenerationEncoder {
   constructor(identity: AnswerIdentity, manner: CompletionManner, prompts: number) {
     this.#manner = manner
     this.#promptTexts = identity.promptTexts
-    const { id, created, model } = identity
-    this.#envelope = JSON.stringify({ id, object: 'text_completion', created, model }).slice(0, -1)
+    const { id, created, model, fingerprint } = identity
+    const envelope = { id, object: 'text_completion', created, model, system_fingerprint: fingerprint }
+    this.#envelope = JSON.stringify(envelope).slice(0, -1)
     for (let index = 0; index < prompts * manner.choices; index += 1) {
       this.#heads.push(`data: ${this.#envelope},"choices":[{"index":${index},"text":`)
       this.#offsets.push(0)

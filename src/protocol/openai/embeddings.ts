@@ -1,13 +1,13 @@
-import type { EmbeddingResult } from '../../inference/index.ts'
+import type { EmbeddingRequest, EmbeddingResult } from '../../inference/index.ts'
 import { engineMethod } from '../engine-method.ts'
 import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
 import type { ProtocolLimits } from '../limits.ts'
 import type { EngineCall } from '../protocol.ts'
-import { readTokens } from './token-ids.ts'
+import { readToken } from './token-ids.ts'
 
 interface EmbeddingFields {
   readonly model: string | undefined
-  readonly inputs: readonly (string | readonly number[])[]
+  readonly inputs: EmbeddingRequest['inputs']
   readonly dimensions: number | undefined
   /** base64 is what the official client libraries ask for: little-endian float32. */
   readonly encoding: 'float' | 'base64'
@@ -32,13 +32,14 @@ export function parseEmbeddingCall(body: Fields, limits: ProtocolLimits): Engine
   }
 }
 
-function readInputs(body: Fields, limits: ProtocolLimits): (string | readonly number[])[] {
+function readInputs(body: Fields, limits: ProtocolLimits): EmbeddingRequest['inputs'] {
   const raw = body.raw('input')
   if (raw === undefined) throw invalid('input', 'is missing; it must be a string, an array of strings, or token ids.')
   if (typeof raw === 'string') return [notEmpty(raw, 'input')]
   const entries = body.requiredArray('input')
   if (entries.length === 0) throw invalid('input', 'is empty; it must hold at least one text or token.')
-  if (typeof entries[0] === 'number') return [readTokens(entries, 'input')]
+  // Token ids, texts among them or not, are one input.
+  if (entries.some((entry) => typeof entry === 'number')) return [readMixed(entries, 'input')]
   const limit = { name: 'maxEmbeddingInputs', maximum: limits.maxEmbeddingInputs, unit: 'inputs' }
   checkLength(entries.length, 'input', limit)
   return entries.map((entry, index) => {
@@ -46,7 +47,15 @@ function readInputs(body: Fields, limits: ProtocolLimits): (string | readonly nu
     if (typeof entry === 'string') return notEmpty(entry, path)
     if (!Array.isArray(entry)) throw wrongType(path, entry, 'a string or an array of token ids')
     if (entry.length === 0) throw invalid(path, 'is empty; it must hold at least one token.')
-    return readTokens(entry, path)
+    return readMixed(entry, path)
+  })
+}
+
+/** Token ids with texts among them, as llama-server takes them. */
+function readMixed(entries: readonly unknown[], path: string): readonly (string | number)[] {
+  return entries.map((entry, index) => {
+    const at = `${path}[${index}]`
+    return typeof entry === 'string' ? notEmpty(entry, at) : readToken(entry, at)
   })
 }
 

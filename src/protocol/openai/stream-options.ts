@@ -1,4 +1,4 @@
-import { invalid, type Fields } from '../fields.ts'
+import type { Fields } from '../fields.ts'
 
 export interface StreamManner {
   readonly stream: boolean
@@ -8,12 +8,11 @@ export interface StreamManner {
   readonly continuousUsage: boolean
 }
 
-/** `stream` and `stream_options`. */
+/** `stream` and `stream_options`, which mean nothing to an answer that does not stream. */
 export function readStreamOptions(body: Fields): StreamManner {
   const stream = body.boolean('stream') ?? false
   const options = body.object('stream_options')
-  if (options === undefined) return { stream, includeUsage: false, continuousUsage: false }
-  if (!stream) throw invalid('stream_options', 'is set, but stream is not true. Set stream to true.')
+  if (options === undefined || !stream) return { stream, includeUsage: false, continuousUsage: false }
   const includeUsage = options.boolean('include_usage') ?? false
   return {
     stream,

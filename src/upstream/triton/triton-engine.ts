@@ -18,11 +18,16 @@ import type {
   RelayFlow,
   RequestExtension,
 } from '../../inference/index.ts'
-import { createChatFormat, type ChatFormat, type ChatFormatSource, type RenderedChat } from '../../model/index.ts'
+import {
+  createChatFormat,
+  readChatSource,
+  type ChatFormat,
+  type ChatFormatSource,
+  type RenderedChat,
+} from '../../model/index.ts'
 import { EndpointWatch, type EndpointHost } from '../endpoint-watch.ts'
 import { endpointError } from '../../protocol/index.ts'
 import type { EndpointSettings } from '../endpoint.ts'
-import { readChatSource } from './chat-source.ts'
 import type { TritonAsk } from './dialect.ts'
 import { DeferredTransport } from './deferred-transport.ts'
 import { TritonGeneration, TritonUsage } from './generation.ts'

@@ -1,5 +1,22 @@
-import { TokenmillError } from '../../core/index.ts'
-import type { ChatFormatSource } from '../../model/index.ts'
+import { readFileSync } from 'node:fs'
+import { TokenmillError } from '../core/index.ts'
+import type { ChatFormatSource } from './chat-format.ts'
+import { templates } from './named-templates.ts'
+
+/** A template by its name, or from a file as `readChatSource` reads it. Throws `startup` for neither. */
+export function openChatSource(nameOrFile: string): ChatFormatSource {
+  const named = templates.get(nameOrFile)
+  if (named !== undefined) return { chatTemplate: named, bosToken: undefined, eosToken: undefined }
+  let text: string
+  try {
+    text = readFileSync(nameOrFile, 'utf8')
+  } catch (error) {
+    const names = [...templates.keys()].join(', ')
+    const message = `The chat template '${nameOrFile}' is no readable file and no known name. Known: ${names}.`
+    throw new TokenmillError('startup', message, {}, error)
+  }
+  return readChatSource(text)
+}
 
 /**
  * A chat template as models are published with it: tokenizer_config.json (a template, or several by name; special

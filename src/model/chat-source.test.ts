@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readChatSource } from './chat-source.ts'
+import { openChatSource, readChatSource } from './chat-source.ts'
 
 describe('readChatSource()', () => {
   it('takes the text of a template as it is', () => {
@@ -30,5 +30,12 @@ describe('readChatSource()', () => {
   it('says what is wrong with a file that is neither', () => {
     expect(() => readChatSource('{"model_type": "llama"}')).toThrow(/without `chat_template`/)
     expect(() => readChatSource('{"chat_template": ')).toThrow(/looks like JSON/)
+  })
+})
+
+describe('openChatSource()', () => {
+  it('knows templates by name, and says which where a name is none and no file', () => {
+    expect(openChatSource('chatml').chatTemplate).toContain('<|im_start|>')
+    expect(() => openChatSource('chatlm')).toThrow(/'chatlm' is no readable file and no known name.*chatml, llama-2/)
   })
 })
