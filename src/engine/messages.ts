@@ -4,7 +4,7 @@
  * Structured clones (`serialization: 'advanced'`): typed arrays and infinities survive.
  */
 import type { ErrorCode, ErrorDetails } from '../core/index.ts'
-import type { EmbeddingRequest } from '../inference/index.ts'
+import type { EmbeddingRequest, RareSamplers } from '../inference/index.ts'
 import type { ModelPurpose } from '../model/index.ts'
 import type { TokenLogprob } from '../inference/index.ts'
 import type { Trigger } from './grammar/index.ts'
@@ -102,6 +102,8 @@ export interface JobRequest {
   readonly stopTokens: readonly number[]
   readonly logprobs: number | undefined
   readonly promptLogprobs: number | undefined
+  /** As in GenerationRequest. */
+  readonly truncatePromptTokens: number | 'context' | undefined
   readonly deadlineMs: number | undefined
   /** Control tokens that appear in the text all the same: a chat's output parser wants to see them. */
   readonly shownTexts: readonly string[]
@@ -120,7 +122,7 @@ export interface QuietMarks {
 }
 
 /** What decides which token follows. Fields as in inference's SamplingOptions. */
-export interface JobSampling {
+export interface JobSampling extends RareSamplers {
   readonly temperature: number
   readonly topP: number
   readonly topK: number

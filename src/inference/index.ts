@@ -11,7 +11,14 @@ export type {
   ToolCallEvent,
   UsageEvent,
 } from './event.ts'
-export { allExtensions, extensionNames, extensionsOf, type RequestExtension } from './extensions.ts'
+export {
+  allExtensions,
+  extensionFields,
+  extensionNames,
+  extensionsOf,
+  vllmExtensions,
+  type RequestExtension,
+} from './extensions.ts'
 export {
   appendText,
   requireParts,
@@ -32,6 +39,7 @@ export type {
   GenerationRequest,
   JsonSchema,
   OutputConstraint,
+  RareSamplers,
   RerankRequest,
   SamplingOptions,
   ToolCall,

@@ -4,7 +4,7 @@ import type { MessageContent } from './message-content.ts'
  * What is asked of an engine, in the language that all rooms share: no protocol's field names, no engine's.
  * A codec in protocol/ makes it, an engine in engine/ or upstream/ consumes it, and nobody changes it in between.
  */
-export interface GenerationRequest {
+export interface GenerationRequest extends RareSamplers {
   /** Identifier of the HTTP request, for logs, records and the engine's own bookkeeping. */
   readonly id: string
   /** Name of the model as the engine knows it (the client's name is already resolved). */
@@ -23,6 +23,8 @@ export interface GenerationRequest {
   /** Generation ends with any of these tokens; its text is not emitted. Absent: none. See Engine.extensions. */
   readonly stopTokens?: readonly number[]
   readonly sampling: SamplingOptions
+  /** Only the prompt's last tokens, so many; `context`: as many as leave room for an answer. Absent: all. See Engine.extensions. */
+  readonly truncatePromptTokens?: number | 'context'
   /**
    * Log-probabilities wanted with each generated token: undefined for none, k ≥ 0 for the chosen token and the
    * k most likely ones. Natural log of the softmax over raw logits, before temperature and penalties.
@@ -96,6 +98,28 @@ export type OutputConstraint =
   | { readonly kind: 'jsonSchema'; readonly name: string; readonly schema: JsonSchema; readonly strict: boolean }
   /** A grammar in llama.cpp's GBNF. */
   | { readonly kind: 'grammar'; readonly grammar: string }
+
+/** Samplers that few engines have, each absent where it is off. See Engine.extensions. */
+export interface RareSamplers {
+  /** Locally typical tokens of this probability in sum. */
+  readonly typicalP?: number
+  /** How many last tokens `repetitionPenalty` looks at; absent: all. */
+  readonly repetitionWindow?: number
+  /** Excludes the top choices (all but the least likely above `threshold`) with this probability. */
+  readonly xtc?: { readonly probability: number; readonly threshold: number }
+  /** Takes multiplier · base^(length − allowedLength) off a token that would go on repeating so long a run. */
+  readonly dry?: {
+    readonly multiplier: number
+    readonly base: number
+    readonly allowedLength: number
+    /** Tokens to look back; undefined: all. */
+    readonly window: number | undefined
+    /** Texts that end a run. */
+    readonly breakers: readonly string[]
+  }
+  /** Steers towards a surprise of `tau`, learning at the rate `eta`; in place of the cuts of the tail. */
+  readonly mirostat?: { readonly version: 1 | 2; readonly tau: number; readonly eta: number }
+}
 
 export interface SamplingOptions {
   /** 0 is greedy. */

@@ -107,7 +107,10 @@ export class Continuation {
   }
 }
 
-function isPlain({ n, logprobs, promptLogprobs, constraint, input }: GenerationRequest): boolean {
+function isPlain(request: GenerationRequest): boolean {
+  const { n, logprobs, promptLogprobs, constraint, input, truncatePromptTokens } = request
+  // The answer so far would push more of the prompt out.
+  if (truncatePromptTokens !== undefined) return false
   if (n !== 1 || logprobs !== undefined || promptLogprobs !== undefined || constraint !== undefined) return false
   return input.kind === 'text' || (input.kind === 'chat' && input.chat.tools.length === 0)
 }

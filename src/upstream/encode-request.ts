@@ -1,4 +1,5 @@
 import {
+  extensionFields,
   extensionNames,
   extensionsOf,
   requireParts,
@@ -72,7 +73,7 @@ function sampling(request: GenerationRequest): Record<string, unknown> {
 function extensions(request: GenerationRequest, dialect: Dialect): Record<string, unknown> {
   const fields = extensionsOf(request)
   for (const field of fields) if (!dialect.extensions.has(field)) refuse(dialect.kind, extensionNames[field])
-  return Object.fromEntries(fields.map((field) => [extensionNames[field], request[field]]))
+  return extensionFields(request)
 }
 
 function constraint(request: GenerationRequest): Record<string, unknown> {

@@ -206,7 +206,7 @@ describe('OpenAiEngine', () => {
           answer(body, response, request)
         },
       })
-      expect([...engine.extensions]).toEqual(['minTokens', 'stopTokens'])
+      expect([...engine.extensions]).toEqual(expect.arrayContaining(['minTokens', 'stopTokens']))
       await collect(engine.generate(chatRequest({ minTokens: 3, stopTokens: [7, 9] }), never))
       expect(sent).toMatchObject({ min_tokens: 3, stop_token_ids: [7, 9] })
     },
@@ -214,7 +214,7 @@ describe('OpenAiEngine', () => {
 
   it.each(['llamacpp', 'someone'])('refuses min_tokens and stop_token_ids by name for %s', async (owner) => {
     const { engine } = await start(owner, {})
-    expect([...engine.extensions]).toEqual([])
+    expect([...engine.extensions]).not.toContain('minTokens')
     await expect(collect(engine.generate(chatRequest({ minTokens: 3 }), never))).rejects.toMatchObject({
       code: 'unsupported',
       details: { param: 'min_tokens' },
@@ -224,6 +224,36 @@ describe('OpenAiEngine', () => {
       details: { param: 'stop_token_ids' },
     })
   })
+
+  it.each(['llamacpp', 'tokenmill'])(
+    'passes llama-server’s samplers on to %s, and refuses them elsewhere',
+    async (owner) => {
+      let sent: Record<string, unknown> = {}
+      const answer = stream(chunk({ content: 'a' }), chunk({}, 'stop'), '[DONE]')
+      const { engine } = await start(owner, {
+        '/v1/chat/completions': (body, response, request) => {
+          sent = body
+          answer(body, response, request)
+        },
+      })
+      const dry = { multiplier: 1, base: 2, allowedLength: 3, window: undefined, breakers: ['.'] }
+      const samplers = { typicalP: 0.5, xtc: { probability: 0.5, threshold: 0.2 }, dry, repetitionWindow: 9 }
+      await collect(engine.generate(chatRequest(samplers), never))
+      expect(sent).toMatchObject({
+        typical_p: 0.5,
+        xtc_probability: 0.5,
+        xtc_threshold: 0.2,
+        dry_multiplier: 1,
+        dry_sequence_breakers: ['.'],
+        repeat_last_n: 9,
+      })
+      const { engine: other } = await start('vllm', {})
+      await expect(collect(other.generate(chatRequest(samplers), never))).rejects.toMatchObject({
+        code: 'unsupported',
+        details: { param: 'typical_p' },
+      })
+    },
+  )
 
   it('refuses for a plain provider what it would silently ignore', async () => {
     const { engine } = await start('someone', {})

@@ -159,6 +159,10 @@ describe('a chat body', () => {
     ],
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'invalid_request', 'messages[0].tool_call_id'],
     [{ temperature: 'hot' }, 'invalid_request', 'temperature'],
+    [{ mirostat: 3 }, 'invalid_request', 'mirostat'],
+    [{ truncate_prompt_tokens: 0 }, 'invalid_request', 'truncate_prompt_tokens'],
+    [{ top_n_sigma: 2 }, 'unsupported', 'top_n_sigma'],
+    [{ samplers: ['top_k'] }, 'unsupported', 'samplers'],
     [{ temperature: -1 }, 'invalid_request', 'temperature'],
     [{ max_tokens: 0 }, 'invalid_request', 'max_tokens'],
     [{ max_tokens: 1.5 }, 'invalid_request', 'max_tokens'],
@@ -192,6 +196,45 @@ describe('a chat body', () => {
     [{ stop_token_ids: Array.from({ length: 99 }, () => 1) }, 'limit_exceeded', 'stop_token_ids'],
   ])('with %j is refused as %s at %s', (fields, code, param) => {
     expect(refusal(() => chat(fields))).toMatchObject({ code, param })
+  })
+
+  it('may ask for the samplers of llama-server, by its names; what is off is left out', () => {
+    const draft = (fields: object) => chat(fields).drafts[0]
+    const off = {
+      typical_p: 1,
+      xtc_probability: 0,
+      xtc_threshold: 0.2,
+      dry_multiplier: 0,
+      dry_base: 2,
+      mirostat: 0,
+      mirostat_tau: 4,
+      repeat_penalty: 1,
+      repeat_last_n: 32,
+      top_n_sigma: -1,
+      dynatemp_range: 0,
+    }
+    expect(draft(off)).toEqual(draft({}))
+    const on = {
+      typical_p: 0.9,
+      xtc_probability: 0.5,
+      dry_multiplier: 0.8,
+      dry_sequence_breakers: ['.'],
+      mirostat: 2,
+      repeat_penalty: 1.1,
+      truncate_prompt_tokens: 7,
+      enable_thinking: false,
+    }
+    expect(draft(on)).toMatchObject({
+      typicalP: 0.9,
+      xtc: { probability: 0.5, threshold: 0.1 },
+      dry: { multiplier: 0.8, base: 1.75, allowedLength: 2, window: undefined, breakers: ['.'] },
+      mirostat: { version: 2, tau: 5, eta: 0.1 },
+      repetitionWindow: 64,
+      sampling: { repetitionPenalty: 1.1 },
+      truncatePromptTokens: 7,
+      input: { chat: { templateVariables: { enable_thinking: false } } },
+    })
+    expect(draft({ truncate_prompt_tokens: -1 })).toMatchObject({ truncatePromptTokens: 'context' })
   })
 
   it('may set stream_options without stream: they mean nothing then', () => {

@@ -92,7 +92,7 @@ export interface RequestGroup {
 }
 
 /** A generation as it reaches the loop: all decided, all numbers. */
-export interface Job extends Omit<JobRequest, 'shownTexts'> {
+export interface Job extends Omit<JobRequest, 'shownTexts' | 'truncatePromptTokens'> {
   readonly prompt: Int32Array
   readonly shownTokens: ReadonlySet<number>
   readonly turnEndTokens: readonly number[]

@@ -228,8 +228,9 @@ function submit(
   vocabulary: LlamaVocabulary,
   contextTokens: number,
   job: JobRequest,
-  prompt: Int32Array,
+  whole: Int32Array,
 ): void {
+  const prompt = truncated(whole, job, contextTokens)
   if (prompt.length === 0)
     throw new TokenmillError('invalid_request', 'The prompt is empty; send at least one token.', { param: 'prompt' })
   if (prompt.length >= contextTokens) {
@@ -244,6 +245,13 @@ function submit(
   for (const token of job.stopTokens) checkToken(token, loop.vocabularySize, 'stop_token_ids')
   const shownTokens = new Set(controlTokens(vocabulary, job.shownTexts))
   loop.submit({ ...job, prompt, shownTokens, turnEndTokens: controlTokens(vocabulary, job.turnEndTexts) })
+}
+
+/** The last tokens of the prompt, where the request wants no more. */
+function truncated(prompt: Int32Array, { truncatePromptTokens, maxTokens }: JobRequest, context: number): Int32Array {
+  if (truncatePromptTokens === undefined) return prompt
+  const room = Math.max(1, context - (maxTokens ?? 1))
+  return prompt.subarray(-Math.min(truncatePromptTokens === 'context' ? room : truncatePromptTokens, prompt.length))
 }
 
 /** The tokens of those texts that are one token. */

@@ -17,6 +17,7 @@ import {
   type EngineStatus,
   type GenerationEvent,
   type GenerationRequest,
+  type RareSamplers,
   type RerankRequest,
   type RerankResult,
   type TokenizeInput,
@@ -139,12 +140,15 @@ export class EmbeddedEngine implements Engine {
     throwIfAborted(signal)
     const adapter = this.#adapterOf(request.model)
     this.#requirePurpose('generate', 'generates no text', purposes[this.#metadata.purpose])
-    const { rendered, constraint } = await this.#preparer.prepare(request, this.#promptLimit, signal)
+    // A prompt that is to be cut may be of any length.
+    const cut = request.truncatePromptTokens !== undefined
+    const { rendered, constraint } = await this.#preparer.prepare(request, cut ? undefined : this.#promptLimit, signal)
     const reader = createAnswerReader(request, rendered)
     const job = this.#toJob(request, adapter, reader, constraint)
     const prompt = toPromptInput(request, reader)
     await this.#process.acquire(signal)
-    if (prompt.kind === 'text' && this.#promptLimit !== undefined) checkPromptSize(prompt.text, this.#promptLimit)
+    const limit = this.#promptLimit
+    if (prompt.kind === 'text' && !cut && limit !== undefined) checkPromptSize(prompt.text, limit)
     const queue = this.#open(job.key)
     const stopListening = onAbort(signal, (error) => queue.fail(error))
     this.#watch.heard()
@@ -237,8 +241,10 @@ export class EmbeddedEngine implements Engine {
       deadlineMs: request.deadlineMs,
       shownTexts: reader.shownTexts,
       turnEndTexts: reader.stop,
+      truncatePromptTokens: request.truncatePromptTokens,
       sampling: {
         ...sampling,
+        ...rareSamplersOf(request),
         logitBias: [...sampling.logitBias],
         seed: (sampling.seed ?? randomInt(2 ** 32 - 1)) >>> 0,
         grammar,
@@ -352,6 +358,16 @@ const purposes: Readonly<Record<ModelPurpose, string>> = {
   embed: 'It is made for embeddings: ask /v1/embeddings.',
   rank: 'It ranks documents: ask /v1/rerank.',
   adapt: 'Serve the model that it changes.',
+}
+
+function rareSamplersOf({ typicalP, repetitionWindow, xtc, dry, mirostat }: GenerationRequest): RareSamplers {
+  return {
+    ...(typicalP !== undefined && { typicalP }),
+    ...(repetitionWindow !== undefined && { repetitionWindow }),
+    ...(xtc !== undefined && { xtc }),
+    ...(dry !== undefined && { dry }),
+    ...(mirostat !== undefined && { mirostat }),
+  }
 }
 
 /** The template that was asked for; the special tokens are the model file's, where it names them. */

@@ -1,5 +1,5 @@
 import { TokenmillError } from '../../core/index.ts'
-import { allExtensions, extensionNames, type RequestExtension } from '../../inference/index.ts'
+import { extensionNames, type RequestExtension } from '../../inference/index.ts'
 import { forEachElement, isBlank, ObjectScanner, toKeyBytes } from './json-scan.ts'
 import { memberAround, splice, type Edit, type Span } from './splice.ts'
 
@@ -160,7 +160,8 @@ function extensionsIn(bytes: Buffer): readonly RequestExtension[] {
   return extensions.filter((field) => !isNeutral(valueOf(bytes, extensionNames[field])))
 }
 
-const extensions = [...allExtensions]
+/** Those that decide on the engine. llama-server's samplers pass on as bytes: engines that lack them say so or leave them out. */
+const extensions = ['minTokens', 'stopTokens'] as const
 
 /** What asks for nothing: clients send it by habit. */
 function isNeutral(value: unknown): boolean {

@@ -66,9 +66,15 @@ export function readChatInput(body: Fields, limits: ProtocolLimits): ChatInput {
     toolChoice,
     parallelToolCalls: body.boolean('parallel_tool_calls') ?? true,
     reasoningEffort: body.string('reasoning_effort'),
-    templateVariables: variables as Readonly<Record<string, unknown>>,
+    templateVariables: { ...readThinkingSwitch(body), ...(variables as Readonly<Record<string, unknown>>) },
     continueFinalMessage,
   }
+}
+
+/** `enable_thinking` beside the other fields, as some clients send it: the variable that templates read. */
+function readThinkingSwitch(body: Fields): Readonly<Record<string, unknown>> {
+  const thinks = body.boolean('enable_thinking')
+  return thinks === undefined ? {} : { enable_thinking: thinks }
 }
 
 /** `logprobs: true` with `top_logprobs`; vLLM's and OpenAI's most is 20. */

@@ -1,13 +1,23 @@
-import type { SamplingOptions } from '../../inference/index.ts'
+import type { GenerationRequest, RareSamplers, SamplingOptions } from '../../inference/index.ts'
 import { checkLength, invalid, wrongType, type Fields } from '../fields.ts'
 import type { GenerationDraft } from '../generation-call.ts'
 import type { ProtocolLimits } from '../limits.ts'
+import { readRareSamplers } from './rare-samplers.ts'
 import { readTokens } from './token-ids.ts'
 
 /** What chat and completions ask for with the same words. */
 export type SharedParameters = Pick<
   GenerationDraft,
-  'n' | 'stop' | 'ignoreEos' | 'minTokens' | 'stopTokens' | 'sampling' | 'deadlineMs' | 'affinityKey'
+  | 'n'
+  | 'stop'
+  | 'ignoreEos'
+  | 'minTokens'
+  | 'stopTokens'
+  | 'truncatePromptTokens'
+  | 'sampling'
+  | 'deadlineMs'
+  | 'affinityKey'
+  | keyof RareSamplers
 >
 
 /** Reads OpenAI's sampling fields and the extras that vLLM and llama-server brought into use. */
@@ -22,6 +32,8 @@ export function readSharedParameters(body: Fields, limits: ProtocolLimits): Shar
     ...(minTokens > 0 && { minTokens }),
     ...(stopTokens.length > 0 && { stopTokens }),
     sampling: readSampling(body, limits),
+    ...readRareSamplers(body, limits),
+    ...readTruncation(body),
     deadlineMs: undefined,
     affinityKey: body.string('prompt_cache_key') ?? body.string('safety_identifier') ?? body.string('user'),
   }
@@ -36,7 +48,7 @@ function readSampling(body: Fields, limits: ProtocolLimits): SamplingOptions {
     minP: body.number('min_p', 0, 1) ?? 0,
     presencePenalty: body.number('presence_penalty', -2, 2) ?? 0,
     frequencyPenalty: body.number('frequency_penalty', -2, 2) ?? 0,
-    repetitionPenalty: body.number('repetition_penalty', 0.01, 100) ?? 1,
+    repetitionPenalty: body.number('repetition_penalty', 0.01, 100) ?? body.number('repeat_penalty', 0.01, 100) ?? 1,
     logitBias: readLogitBias(body, limits),
     seed: body.integer('seed', Number.MIN_SAFE_INTEGER),
   }
@@ -74,6 +86,14 @@ function readStop(body: Fields, limits: ProtocolLimits): readonly string[] {
   })
 }
 
+/** vLLM's field: so many last tokens of the prompt, −1 for as many as fit. */
+function readTruncation(body: Fields): Pick<GenerationRequest, 'truncatePromptTokens'> {
+  const tokens = body.integer('truncate_prompt_tokens', -1)
+  if (tokens === undefined) return {}
+  if (tokens === 0) throw invalid('truncate_prompt_tokens', 'is 0; it must be -1 or at least 1.')
+  return { truncatePromptTokens: tokens < 0 ? 'context' : tokens }
+}
+
 function readStopTokens(body: Fields, limits: ProtocolLimits): readonly number[] {
   const limit = { name: 'maxStops', maximum: limits.maxStops, unit: 'tokens' }
   return readTokens(body.array('stop_token_ids', limit) ?? [], 'stop_token_ids')
@@ -98,6 +118,10 @@ const maxStopCharacters = 1024
 function refuseUnhonoured(body: Fields): void {
   if (body.boolean('use_beam_search') === true) body.refuse('use_beam_search', 'use n with temperature instead.')
   if ((body.number('length_penalty', -100, 100) ?? 1) !== 1) body.refuse('length_penalty', 'it belongs to beam search.')
+  if ((body.number('top_n_sigma', -1, 100) ?? 0) > 0) body.refuse('top_n_sigma', 'use min_p or top_p instead.')
+  if ((body.number('dynatemp_range', 0, 100) ?? 0) > 0) body.refuse('dynatemp_range', 'use temperature alone.')
+  if ((body.number('adaptive_target', -1, 1) ?? -1) >= 0) body.refuse('adaptive_target', 'use mirostat instead.')
+  if (body.has('samplers')) body.refuse('samplers', 'their order is fixed.')
   if (body.has('prompt_logprobs')) body.refuse('prompt_logprobs', 'use echo with logprobs in /v1/completions.')
   if (body.boolean('include_stop_str_in_output') === true && (body.has('stop') || body.has('stop_token_ids')))
     body.refuse('include_stop_str_in_output', 'stop_reason tells the text that ended the answer; append it.')

@@ -1,6 +1,6 @@
 import type { Dialect } from '../dialect.ts'
 import { sumOf } from '../metrics-text.ts'
-import { commonExtras, noExtensions, refuse } from './extras.ts'
+import { commonExtras, refuse } from './extras.ts'
 
 /** llama.cpp's own server. Answers 503 while loading; metrics only with `--metrics`; no KV gauge any more. */
 export const llamaServer: Dialect = {
@@ -30,7 +30,7 @@ export const llamaServer: Dialect = {
   continuation: {},
   continuousUsage: false,
   priorityOrder: undefined,
-  extensions: noExtensions,
+  extensions: new Set(['typicalP', 'repetitionWindow', 'xtc', 'dry', 'mirostat'] as const),
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repeat_penalty: request.sampling.repetitionPenalty }),

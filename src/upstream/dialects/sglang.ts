@@ -1,4 +1,4 @@
-import { allExtensions } from '../../inference/index.ts'
+import { vllmExtensions } from '../../inference/index.ts'
 import type { Dialect } from '../dialect.ts'
 import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras, refuse } from './extras.ts'
@@ -47,7 +47,7 @@ export const sglang: Dialect = {
   continuation: { continue_final_message: true },
   continuousUsage: false,
   priorityOrder: 'higherFirst',
-  extensions: allExtensions,
+  extensions: vllmExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

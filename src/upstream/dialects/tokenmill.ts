@@ -1,3 +1,4 @@
+import { allExtensions } from '../../inference/index.ts'
 import type { Dialect } from '../dialect.ts'
 import { meanOf, sumOf } from '../metrics-text.ts'
 import { vllm } from './vllm.ts'
@@ -6,6 +7,7 @@ import { vllm } from './vllm.ts'
 export const tokenmill: Dialect = {
   ...vllm,
   kind: 'tokenmill',
+  extensions: allExtensions,
   parts: ['image', 'audio', 'file'],
   readLoad(page) {
     const running = sumOf(page, 'tokenmill_requests_running', 'vllm:num_requests_running')

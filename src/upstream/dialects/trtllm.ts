@@ -1,4 +1,4 @@
-import { allExtensions } from '../../inference/index.ts'
+import { vllmExtensions } from '../../inference/index.ts'
 import type { Dialect, EngineLoad } from '../dialect.ts'
 import { meanOf, sumOf } from '../metrics-text.ts'
 import { commonExtras, refuse } from './extras.ts'
@@ -13,7 +13,7 @@ export const trtllm: Dialect = {
   continuation: undefined,
   continuousUsage: false,
   priorityOrder: undefined,
-  extensions: allExtensions,
+  extensions: vllmExtensions,
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

@@ -1,4 +1,4 @@
-import { allExtensions } from '../../inference/index.ts'
+import { vllmExtensions } from '../../inference/index.ts'
 import type { Dialect } from '../dialect.ts'
 import { meanOf, namedMetrics, sumOf } from '../metrics-text.ts'
 import { commonExtras } from './extras.ts'
@@ -47,7 +47,7 @@ export const vllm: Dialect = {
   continuation: { continue_final_message: true, add_generation_prompt: false },
   continuousUsage: true,
   priorityOrder: 'lowerFirst',
-  extensions: allExtensions,
+  extensions: new Set([...vllmExtensions, 'truncatePromptTokens']),
   extras: (request) => ({
     ...commonExtras(request),
     ...(request.sampling.repetitionPenalty === 1 ? {} : { repetition_penalty: request.sampling.repetitionPenalty }),

@@ -188,6 +188,11 @@ export const abiV050: AbiTable = {
     llama_sampler_init_min_p: ['void *', ['float', 'size_t']],
     llama_sampler_init_temp: ['void *', ['float']],
     llama_sampler_init_penalties: ['void *', ['int32_t', 'int32_t', 'float', 'float', 'float']],
+    llama_sampler_init_typical: ['void *', ['float', 'size_t']],
+    llama_sampler_init_xtc: ['void *', ['float', 'float', 'size_t', 'uint32_t']],
+    llama_sampler_init_mirostat: ['void *', ['int32_t', 'uint32_t', 'float', 'float', 'int32_t']],
+    llama_sampler_init_mirostat_v2: ['void *', ['uint32_t', 'float', 'float']],
+    llama_sampler_init_dry: ['void *', ['void *', 'float', 'float', 'int32_t', 'int32_t', 'const char **', 'size_t']],
     llama_sampler_init_logit_bias: ['void *', ['int32_t', 'int32_t', 'void *']],
     llama_sampler_init_grammar: ['void *', ['void *', 'str', 'str']],
     llama_sampler_init_grammar_lazy_patterns: [

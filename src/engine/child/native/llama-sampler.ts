@@ -14,8 +14,10 @@ export function createSampler(place: SamplerPlace, spec: SamplerSpec): Sampler {
   return grammar === undefined ? draw : new GrammarSampler(place, draw, grammar)
 }
 
-function changesLogits({ logitBias, presencePenalty, frequencyPenalty, repetitionPenalty }: SamplerSpec): boolean {
-  return logitBias.length > 0 || presencePenalty !== 0 || frequencyPenalty !== 0 || repetitionPenalty !== 1
+function changesLogits(spec: SamplerSpec): boolean {
+  const { logitBias, presencePenalty, frequencyPenalty, repetitionPenalty, dry } = spec
+  if (logitBias.length > 0 || dry !== undefined) return true
+  return presencePenalty !== 0 || frequencyPenalty !== 0 || repetitionPenalty !== 1
 }
 
 /** The order of both chains is that of OpenAI's and vLLM's parameters: bias and penalties, then temperature, then what cuts the tail. */
@@ -27,15 +29,26 @@ function createChanging(place: SamplerPlace, spec: SamplerSpec): Pointer {
     add('logit_bias', vocabulary, entries.length, encodeBiases(entries))
   }
   const window = place.sequenceCells
+  const see = (sampler: Pointer) => {
+    for (const token of spec.prompt) call(place.model.library.llama['llama_sampler_accept'], sampler, token)
+  }
   if (spec.presencePenalty !== 0 || spec.frequencyPenalty !== 0) {
     add('penalties', vocabulary, window, 1, spec.frequencyPenalty, spec.presencePenalty)
   }
   if (spec.repetitionPenalty !== 1) {
-    const penalty = add('penalties', vocabulary, window, spec.repetitionPenalty, 0, 0)
-    for (const token of spec.prompt) call(place.model.library.llama['llama_sampler_accept'], penalty, token)
+    const back = Math.min(window, spec.repetitionWindow ?? window)
+    see(add('penalties', vocabulary, back, spec.repetitionPenalty, 0, 0))
+  }
+  if (spec.dry !== undefined) {
+    const { multiplier, base, allowedLength, breakers } = spec.dry
+    const back = Math.min(window, spec.dry.window ?? window)
+    see(add('dry', place.model.vocabulary, multiplier, base, allowedLength, back, breakers, breakers.length))
   }
   return chain
 }
+
+/** From how many tokens Mirostat 1.0 estimates the distribution's slope: as in its paper. */
+const mirostatTokens = 100
 
 /**
  * The cut to the most likely candidates comes before all that needs an exponential per candidate: over 128,000
@@ -50,8 +63,17 @@ function createDrawing(place: SamplerPlace, spec: SamplerSpec): Pointer {
   const topK = spec.topK > 0 ? spec.topK : place.candidates
   if (topK > 0) add('top_k', topK)
   if (spec.temperature !== 1) add('temp', spec.temperature)
+  const { mirostat, typicalP, xtc } = spec
+  if (mirostat !== undefined) {
+    const { version, tau, eta } = mirostat
+    if (version === 2) add('mirostat_v2', spec.seed, tau, eta)
+    else add('mirostat', place.model.facts.vocabularySize, spec.seed, tau, eta, mirostatTokens)
+    return chain
+  }
+  if (typicalP !== undefined) add('typical', typicalP, 1)
   if (spec.minP > 0) add('min_p', spec.minP, 1)
   if (spec.topP < 1) add('top_p', spec.topP, 1)
+  if (xtc !== undefined) add('xtc', xtc.probability, xtc.threshold, 1, spec.seed)
   add('dist', spec.seed)
   return chain
 }

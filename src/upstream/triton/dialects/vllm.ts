@@ -1,4 +1,4 @@
-import { allExtensions, extensionNames, extensionsOf, type TokenLogprobs } from '../../../inference/index.ts'
+import { extensionFields, vllmExtensions, type TokenLogprobs } from '../../../inference/index.ts'
 import { givenAt, numberAt, textAt, type TritonDialect } from '../dialect.ts'
 import { InputList, refuseAt } from '../inputs.ts'
 
@@ -11,7 +11,7 @@ export const vllm: TritonDialect = {
   matches: ({ inputs }) => inputs.has('text_input') && inputs.has('sampling_parameters'),
   tellsFinish: ({ inputs }) => inputs.has('return_finish_reason'),
 
-  extensions: () => [...allExtensions],
+  extensions: () => [...vllmExtensions],
 
   encode({ request, model, prompt, maxTokens, seed, stop, showSpecialTokens }) {
     const { sampling } = request
@@ -30,7 +30,7 @@ export const vllm: TritonDialect = {
       ...(sampling.logitBias.size === 0 ? {} : { logit_bias: Object.fromEntries(sampling.logitBias) }),
       ...(stop.length === 0 ? {} : { stop, include_stop_str_in_output: true }),
       ...(request.ignoreEos ? { ignore_eos: true } : {}),
-      ...Object.fromEntries(extensionsOf(request).map((field) => [extensionNames[field], request[field]])),
+      ...extensionFields(request),
       ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
       ...(showSpecialTokens ? { skip_special_tokens: false } : {}),
     }
