@@ -1,7 +1,7 @@
 import { concat, derived, isText, plain, slice, type Text } from './marked-text.ts'
 import { parseJson, toJson } from './json.ts'
 import { methodOf, replaceText, strip } from './methods.ts'
-import { compare, itemAt } from './operators.ts'
+import { compare, itemAt, lengthOf } from './operators.ts'
 import { testOf } from './tests.ts'
 import {
   Dict,
@@ -43,7 +43,8 @@ const onText =
     methodOf(toText(value), method)?.(noArguments) ?? ''
 
 const length: Filter = (value) => {
-  if (isText(value) || isList(value) || value instanceof Undefined) return iterate(value).length
+  if (value instanceof Undefined) return 0
+  if (isText(value) || isList(value)) return lengthOf(value)
   if (value instanceof Dict) return value.entries.size
   throw new TemplateError(`${typeName(value)} has no length`)
 }

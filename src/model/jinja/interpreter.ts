@@ -9,6 +9,7 @@ import {
   isList,
   isTrue,
   iterate,
+  Loop,
   orElse,
   orUndefined,
   Namespace,
@@ -142,28 +143,10 @@ function runLoop(node: ForNode, outer: Scope, out: TextBuilder): void {
     iterable.type === 'SelectExpression' ? source.filter((item) => isTrue(evaluate(iterable.test, bind(item)))) : source
   for (const [at, item] of items.entries()) {
     const scope = bind(item)
-    scope.names.set('loop', loopState(items, at))
+    scope.names.set('loop', new Loop(items, at))
     if (runBlock(node.body, scope, out) === 'break') return
   }
   if (items.length === 0) runBlock(node.defaultBlock, new Scope(outer), out)
-}
-
-function loopState(items: readonly Value[], at: number): Namespace {
-  const loop = new Namespace()
-  const state: Readonly<Record<string, Value>> = {
-    index: at + 1,
-    index0: at,
-    revindex: items.length - at,
-    revindex0: items.length - at - 1,
-    first: at === 0,
-    last: at === items.length - 1,
-    length: items.length,
-    previtem: orUndefined(items[at - 1], 'loop.previtem'),
-    nextitem: orUndefined(items[at + 1], 'loop.nextitem'),
-    cycle: ({ positional }) => orUndefined(positional[at % positional.length], 'loop.cycle'),
-  }
-  for (const [name, value] of Object.entries(state)) loop.attributes.set(name, value)
-  return loop
 }
 
 function assign({ assignee, value, body }: SetNode, scope: Scope): void {
@@ -268,6 +251,7 @@ function member(node: Extract<Node, { type: 'MemberExpression' }>, scope: Scope)
   if (object instanceof Undefined) throw new TemplateError(`${typeName(object)} has no '${plain(toText(key))}'`)
   if (typeof key === 'number' && (isText(object) || isList(object))) return itemAt(object, key)
   const name = plain(toText(key))
+  if (object instanceof Loop) return object.get(name)
   if (object instanceof Namespace) return orUndefined(object.attributes.get(name), name)
   const method = methodOf(object, name)
   if (!node.computed && method !== undefined) return method

@@ -35,10 +35,10 @@ const spaces =
 
 export function strip(text: Text, characters: string | undefined, left: boolean, right: boolean): Text {
   const whole = plain(text)
-  const stripped = new Set(characters ?? spaces)
+  const stripped = characters ?? spaces
   let [start, end] = [0, whole.length]
-  while (left && start < end && stripped.has(whole[start] as string)) start += 1
-  while (right && end > start && stripped.has(whole[end - 1] as string)) end -= 1
+  while (left && start < end && stripped.includes(whole[start] as string)) start += 1
+  while (right && end > start && stripped.includes(whole[end - 1] as string)) end -= 1
   return slice(text, start, end)
 }
 

@@ -99,11 +99,9 @@ export function compare(left: Value, right: Value): number {
 
 /** Python's `value[start:stop:step]` on a list or a text. */
 export function sliceValue(value: Value, start: Value, stop: Value, step: Value): Value {
-  const characters = isText(value) ? offsetsOf(plain(value)) : undefined
-  if (characters === undefined && !isList(value)) throw new TemplateError(`${typeName(value)} cannot be sliced`)
-  const length = characters === undefined ? (value as readonly Value[]).length : characters.length - 1
   const stride = isNumeric(step) ? Number(step) : 1
   if (stride === 0) throw new TemplateError('a slice step cannot be zero')
+  const length = lengthOf(value)
   const clamp = (bound: Value, absent: number): number => {
     if (!isNumeric(bound)) return absent
     const at = Number(bound) < 0 ? Number(bound) + length : Number(bound)
@@ -111,26 +109,39 @@ export function sliceValue(value: Value, start: Value, stop: Value, step: Value)
   }
   const from = clamp(start, stride > 0 ? 0 : length - 1)
   const to = clamp(stop, stride > 0 ? length : -1)
-  if (characters !== undefined && stride === 1) {
-    return slice(value as Text, characters[from] as number, characters[Math.max(from, to)] as number)
-  }
-  const items = characters === undefined ? (value as readonly Value[]) : iterate(value)
+  if (isText(value) && stride === 1) return slice(value, offsetOf(value, from), offsetOf(value, Math.max(from, to)))
+  const items = iterate(value)
+  if (isList(value) && stride === 1) return items.slice(from, to)
   const picked: Value[] = []
   for (let at = from; stride > 0 ? at < to : at > to; at += stride) picked.push(items[at] as Value)
-  return characters === undefined ? picked : concat(...(picked as readonly Text[]))
+  return isText(value) ? concat(...(picked as readonly Text[])) : picked
 }
 
-/** Where each character (code point) begins, and the end. */
-function offsetsOf(text: string): readonly number[] {
-  const offsets = [0]
-  for (const character of text) offsets.push((offsets.at(-1) as number) + character.length)
-  return offsets
+/** Texts that hold characters outside of the basic plane: Python counts each as one, JavaScript as two. */
+const wide = /[\ud800-\udfff]/
+
+/** Items of a list, or characters of a text. */
+export function lengthOf(value: Value): number {
+  if (isList(value)) return value.length
+  if (!isText(value)) throw new TemplateError(`${typeName(value)} cannot be sliced`)
+  const text = plain(value)
+  return wide.test(text) ? Array.from(text).length : text.length
+}
+
+/** Where a character of a text begins, in UTF-16 units. */
+function offsetOf(value: Text, at: number): number {
+  const text = plain(value)
+  if (!wide.test(text)) return at
+  return Array.from(text).slice(0, at).join('').length
 }
 
 /** Python's `value[key]` with a number on a list or a text; Undefined beyond its ends. */
 export function itemAt(value: Value, at: number): Value {
-  const items = iterate(value)
-  return orUndefined(items[at < 0 ? at + items.length : at], `item ${at}`)
+  const place = at < 0 ? at + lengthOf(value) : at
+  if (isText(value) && !wide.test(plain(value))) {
+    return place >= 0 && place < plain(value).length ? slice(value, place, place + 1) : new Undefined(`item ${at}`)
+  }
+  return orUndefined(iterate(value)[place], `item ${at}`)
 }
 
 /** Pairs of name and value as a loop unpacks them. */

@@ -1,7 +1,7 @@
 import { concat, derived, isText, markInput, MarkedText, plain, type Text } from './marked-text.ts'
 
 /** A value of a template, as Python's jinja2 has it. Lists are arrays; `null` is None. */
-export type Value = Text | number | boolean | null | Undefined | readonly Value[] | Dict | Namespace | Callable
+export type Value = Text | number | boolean | null | Undefined | readonly Value[] | Dict | Namespace | Loop | Callable
 
 export type Key = string | number | boolean
 
@@ -45,7 +45,7 @@ export class Dict {
   }
 }
 
-/** What `namespace()` gives and `loop` is: attributes that can be set, no methods. */
+/** What `namespace()` gives: attributes that can be set, no methods. */
 export class Namespace {
   readonly attributes = new Map<string, Value>()
 }
@@ -58,6 +58,45 @@ export function orUndefined(value: Value | undefined, name: string): Value {
 /** The value, or the other where there is none. None is a value. */
 export function orElse<Other>(value: Value | undefined, other: Other): Value | Other {
   return value === undefined ? other : value
+}
+
+/** `loop` inside a `for`: where the loop stands. Its attributes are made when they are asked for; most loops ask for none. */
+export class Loop {
+  readonly #items: readonly Value[]
+  readonly #at: number
+
+  constructor(items: readonly Value[], at: number) {
+    this.#items = items
+    this.#at = at
+  }
+
+  get(name: string): Value {
+    const [items, at] = [this.#items, this.#at]
+    switch (name) {
+      case 'index':
+        return at + 1
+      case 'index0':
+        return at
+      case 'revindex':
+        return items.length - at
+      case 'revindex0':
+        return items.length - at - 1
+      case 'first':
+        return at === 0
+      case 'last':
+        return at === items.length - 1
+      case 'length':
+        return items.length
+      case 'previtem':
+        return orUndefined(items[at - 1], 'loop.previtem')
+      case 'nextitem':
+        return orUndefined(items[at + 1], 'loop.nextitem')
+      case 'cycle':
+        return ({ positional }) => orUndefined(positional[at % positional.length], 'loop.cycle')
+      default:
+        return new Undefined(`loop.${name}`)
+    }
+  }
 }
 
 /** What a template or its input does wrong. */
@@ -183,5 +222,6 @@ export function typeName(value: Value): string {
   if (value instanceof MarkedText || typeof value === 'string') return 'a string'
   if (value instanceof Dict) return 'a dict'
   if (value instanceof Namespace) return 'a namespace'
+  if (value instanceof Loop) return 'a loop'
   return isList(value) ? 'a list' : 'a function'
 }
