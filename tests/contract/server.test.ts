@@ -78,6 +78,34 @@ describe('a chat', () => {
     expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null)).toBe(true)
   })
 
+  it('is answered at llama-server’s paths in its shapes, whole and streamed', async () => {
+    const engine = new ScriptedEngine('scripted', () => ({ texts: ['one ', 'two'] }))
+    const { server } = await start(engine)
+    const ask = async (path: string, body: object): Promise<string> => {
+      const response = await fetch(`${server.url}${path}`, { method: 'POST', body: JSON.stringify(body) })
+      expect(response.status).toBe(200)
+      return await response.text()
+    }
+    expect(JSON.parse(await ask('/completion', { prompt: 'a b', n_predict: 5 }))).toMatchObject({
+      content: 'one two',
+      stop: true,
+      stop_type: 'eos',
+      tokens_evaluated: 2,
+      tokens_predicted: 2,
+    })
+    const frames = (await ask('/completion', { prompt: 'a b', stream: true }))
+      .split('\n\n')
+      .filter((frame) => frame !== '')
+    const events = frames.map((frame) => JSON.parse(frame.replace('data: ', '')) as Record<string, unknown>)
+    expect(events.map(({ content, stop }) => [content, stop])).toEqual([
+      ['one ', false],
+      ['two', false],
+      ['', true],
+    ])
+    expect(JSON.parse(await ask('/chat/completions', { messages }))).toMatchObject({ object: 'chat.completion' })
+    expect(JSON.parse(await ask('/tokenize', { content: 'a b' }))).toMatchObject({ tokens: [1, 2] })
+  })
+
   it('streams a call: its first chunk says content null, as OpenAI’s do', async () => {
     const call = { type: 'toolCall', index: 0, call: 0, id: 'c1', name: 'f', arguments: '{}', tokens: 1 } as const
     const finished = { type: 'finished', index: 0, reason: 'toolCalls' } as const

@@ -32,18 +32,19 @@ export function parseEmbeddingCall(body: Fields, limits: ProtocolLimits): Engine
   }
 }
 
-function readInputs(body: Fields, limits: ProtocolLimits): EmbeddingRequest['inputs'] {
-  const raw = body.raw('input')
-  if (raw === undefined) throw invalid('input', 'is missing; it must be a string, an array of strings, or token ids.')
-  if (typeof raw === 'string') return [notEmpty(raw, 'input')]
-  const entries = body.requiredArray('input')
-  if (entries.length === 0) throw invalid('input', 'is empty; it must hold at least one text or token.')
+/** The inputs of the field `name`. */
+export function readInputs(body: Fields, limits: ProtocolLimits, name = 'input'): EmbeddingRequest['inputs'] {
+  const raw = body.raw(name)
+  if (raw === undefined) throw invalid(name, 'is missing; it must be a string, an array of strings, or token ids.')
+  if (typeof raw === 'string') return [notEmpty(raw, name)]
+  const entries = body.requiredArray(name)
+  if (entries.length === 0) throw invalid(name, 'is empty; it must hold at least one text or token.')
   // Token ids, texts among them or not, are one input.
-  if (entries.some((entry) => typeof entry === 'number')) return [readMixed(entries, 'input')]
+  if (entries.some((entry) => typeof entry === 'number')) return [readMixed(entries, name)]
   const limit = { name: 'maxEmbeddingInputs', maximum: limits.maxEmbeddingInputs, unit: 'inputs' }
-  checkLength(entries.length, 'input', limit)
+  checkLength(entries.length, name, limit)
   return entries.map((entry, index) => {
-    const path = `input[${index}]`
+    const path = `${name}[${index}]`
     if (typeof entry === 'string') return notEmpty(entry, path)
     if (!Array.isArray(entry)) throw wrongType(path, entry, 'a string or an array of token ids')
     if (entry.length === 0) throw invalid(path, 'is empty; it must hold at least one token.')

@@ -6,7 +6,7 @@ import type { EngineCall } from '../protocol.ts'
 import { readChatInput } from './chat-request.ts'
 import { readTokens } from './token-ids.ts'
 
-/** Reads the body of POST /tokenize, in vLLM's shape: a text (`prompt`) or a chat (`messages`). */
+/** Reads the body of POST /tokenize: in vLLM's shape a text (`prompt`) or a chat (`messages`), in llama-server's `content`. */
 export function parseTokenizeCall(body: Fields, limits: ProtocolLimits): EngineCall {
   const model = body.string('model')
   const tokenTexts = body.boolean('return_token_strs') ?? false
@@ -29,6 +29,10 @@ export function parseTokenizeCall(body: Fields, limits: ProtocolLimits): EngineC
 
 function readInput(body: Fields, limits: ProtocolLimits): TokenizeInput {
   if (body.has('messages')) return { kind: 'chat', chat: readChatInput(body, limits) }
+  const content = body.string('content')
+  if (content !== undefined) {
+    return { kind: 'text', text: content, addSpecialTokens: body.boolean('add_special') ?? false }
+  }
   const text = body.string('prompt')
   if (text === undefined) throw invalid('prompt', 'is missing; send a string as prompt, or a chat as messages.')
   return { kind: 'text', text, addSpecialTokens: body.boolean('add_special_tokens') ?? true }
@@ -41,7 +45,8 @@ export function parseDetokenizeCall(body: Fields): EngineCall {
     model: body.string('model'),
     async answer(target, signal) {
       const prompt = await engineMethod(target, 'detokenize')(target.engineModel, tokens, signal)
-      return { body: { prompt }, promptTokens: 0 }
+      // vLLM's name and llama-server's.
+      return { body: { prompt, content: prompt }, promptTokens: 0 }
     },
   }
 }
