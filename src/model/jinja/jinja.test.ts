@@ -90,6 +90,7 @@ describe('Jinja', () => {
     ['{{ "a" + none }}', 'does not work between a string and None'],
     ['{{ [1] | nofilter }}', "'nofilter' is no filter"],
     ['{{ none() }}', 'cannot be called'],
+    ['{{ "a" * 1000000000 }}', 'repeats at most'],
     ['{% for a, b in [[1, 2, 3]] %}{% endfor %}', '3 values cannot be unpacked into 2 names'],
   ])('refuses %j', (source, reason) => {
     expect(() => render(source)).toThrow(reason)

@@ -44,7 +44,11 @@ export function operate(operator: string, left: Value, right: Value): Value {
   throw new TemplateError(`'${operator}' does not work between ${typeName(left)} and ${typeName(right)}`)
 }
 
+/** Most repetitions by `*`: templates draw lines with it. A model file's template shall not fill the memory. */
+const mostRepetitions = 100_000
+
 function repeat<Item>(item: Item, count: number | boolean): Item[] {
+  if (Number(count) > mostRepetitions) throw new TemplateError(`'*' repeats at most ${mostRepetitions} times`)
   return Array.from({ length: Math.max(0, Number(count)) }, () => item)
 }
 
