@@ -11,7 +11,7 @@ describe('docs/fleet.md', () => {
   const blocks = [...read('docs/fleet.md').matchAll(/```yaml\n([^]*?)```/g)].map((match) => match[1] ?? '')
 
   it('shows only configurations that are sound', () => {
-    expect(blocks).toHaveLength(5)
+    expect(blocks).toHaveLength(6)
     // The files of its secrets are the reader's.
     for (const block of blocks) expect(fileSchema.safeParse(parse(block)).error?.issues ?? []).toEqual([])
   })

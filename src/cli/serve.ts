@@ -122,7 +122,7 @@ function beyondTraining(model: EngineModel | undefined, trainedTokens: number | 
   if (model?.contextTokens === undefined || trainedTokens === undefined || model.contextTokens <= trainedTokens)
     return ''
   return (
-    `${model.name} was trained on contexts of ${trainedTokens} tokens; --ctx and --slots give each sequence ` +
+    `${model.name} was trained on contexts of ${trainedTokens} tokens; --ctx gives each sequence ` +
     `${model.contextTokens}. Answers beyond ${trainedTokens} tokens may be worthless.\n`
   )
 }
