@@ -66,7 +66,7 @@ async function modelFile(name: string, shape: RandomModelShape): Promise<string>
 async function open(file: string, adapters: readonly NamedAdapter[] = []): Promise<Engine> {
   const threads = values.threads === undefined ? undefined : Number(values.threads)
   // Every step is told: what is measured are steps.
-  const options = { ...defaultValues(engineOptions), slots: streams, ctx: streams * 512, streamIntervalMs: 0, threads }
+  const options = { ...defaultValues(engineOptions), slots: streams, ctx: 512, streamIntervalMs: 0, threads }
   const engine = createEmbeddedEngine({ path: file, name: 'base', adapters }, options)
   await engine.ready(new AbortController().signal)
   return engine

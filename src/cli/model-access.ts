@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { formatBytes, TokenmillError } from '../core/index.ts'
-import { isHubReference, ModelStore, type HubAccess, type StoredModel } from '../model/index.ts'
+import { fetchHubHeader, isHubReference, ModelStore, type HubAccess, type StoredModel } from '../model/index.ts'
 import { bundledModel } from './bundled-model.ts'
 import type { Io } from './command.ts'
 
@@ -66,13 +67,21 @@ function fileOf(model: string): string {
   return model === 'nano' && !existsSync(model) ? bundledModel : model
 }
 
-/** The path of a model that is on this machine already. */
-export function findModelPath(model: string, io: Io): string {
-  if (!isHubReference(model)) return fileOf(model)
+/**
+ * Gives `use` the path of a model whose header can be read: a file here, or a hub's model without its weights, of which only
+ * the header is fetched.
+ */
+export async function withModelHeader<T>(model: string, io: Io, use: (file: string) => T): Promise<T> {
+  if (!isHubReference(model)) return use(fileOf(model))
   const found = openStore(io).find(model)
-  if (found !== undefined) return found.path
-  throw new TokenmillError(
-    'not_found',
-    `${model} is not on this machine. Fetch it with: tokenmill models pull ${model}`,
-  )
+  if (found !== undefined) return use(found.path)
+  const access = hubAccess(io, false)
+  if (access.offline)
+    throw new TokenmillError('not_found', `${model} is not on this machine, and offline mode fetches nothing.`)
+  const folder = await mkdtemp(path.join(tmpdir(), 'tokenmill-header-'))
+  try {
+    return use(await fetchHubHeader(model, access, folder, io.stop))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }

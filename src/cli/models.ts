@@ -44,7 +44,9 @@ const list = defineCommand({
 const inspect = defineCommand({
   name: 'inspect',
   summary: 'Show a model: shape, precision, template, and the memory it takes',
-  arguments: [{ syntax: '<model>', help: 'path of a GGUF file, or the reference of a fetched model' }],
+  arguments: [
+    { syntax: '<model>', help: 'path of a GGUF file, or hf:owner/repository, of which only the header is fetched' },
+  ],
   options: defineOptions({
     ctx: {
       schema: z.coerce.number().int().positive(),
@@ -62,12 +64,16 @@ const inspect = defineCommand({
     },
     json: { schema: z.boolean(), default: false, help: 'Print JSON' },
   }),
-  examples: ['tokenmill models inspect ./model.gguf --ctx 8192 --slots 4'],
+  examples: [
+    'tokenmill models inspect ./model.gguf --ctx 8192 --slots 4',
+    'tokenmill models inspect hf:bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M',
+  ],
   async run(values, [model], io) {
-    const { findModelPath } = await import('./model-access.ts')
+    const { withModelHeader } = await import('./model-access.ts')
     const { describeModel } = await import('./model-description.ts')
-    const file = findModelPath(String(model), io)
-    const description = describeModel(file, values.ctx, values.slots, process.availableMemory())
+    const description = await withModelHeader(String(model), io, (file) =>
+      describeModel(file, values.ctx, values.slots, process.availableMemory()),
+    )
     io.stdout.write(values.json ? `${JSON.stringify(description.facts, null, 2)}\n` : description.text)
     return 0
   },

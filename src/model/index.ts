@@ -17,6 +17,7 @@ export type { GgufFileHeader, GgufMetadataScalar, GgufMetadataValue, GgufTensorE
 export { checkLoraAdapter } from './lora-adapter.ts'
 export type { HubAccess, HubFile } from './hub/hub-files.ts'
 export { shardOf } from './hub/hub-files.ts'
+export { fetchHubHeader } from './hub/hub-header.ts'
 export { isHubReference, type HubReference } from './hub/hub-reference.ts'
 export { ModelStore, type StoredModel } from './hub/model-store.ts'
 export { fitModel, precisionOf, type MemoryProfile } from './model-fit.ts'

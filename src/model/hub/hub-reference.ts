@@ -32,3 +32,9 @@ export function parseHubReference(text: string): HubReference {
 export function isSafePath(path: string): boolean {
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:*?"<>|\0]/.test(part))
 }
+
+/** Where a hub serves a file of the repository. */
+export function hubFileUrl({ owner, repository, revision }: HubReference, file: string, endpoint: string): string {
+  const escaped = file.split('/').map(encodeURIComponent).join('/')
+  return `${endpoint.replace(/\/$/, '')}/${owner}/${repository}/resolve/${encodeURIComponent(revision)}/${escaped}`
+}

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { TokenmillError } from '../../core/index.ts'
 import { findHubFiles, shardOf, type HubAccess } from './hub-files.ts'
-import { isHubReference, parseHubReference, type HubReference } from './hub-reference.ts'
+import { hubFileUrl, isHubReference, parseHubReference, type HubReference } from './hub-reference.ts'
 import { downloadInParts, downloadSettings, type DownloadSettings } from './range-download.ts'
 
 /** A model file that is on this machine. */
@@ -95,7 +95,7 @@ export class ModelStore {
         const sofar = before
         await downloadInParts(
           {
-            url: urlOf(reference, file.path, access),
+            url: hubFileUrl(reference, file.path, access.endpoint),
             headers: access.token === undefined ? {} : { authorization: `Bearer ${access.token}` },
             bytes: file.bytes,
             sha256: file.sha256,
@@ -129,9 +129,4 @@ export class ModelStore {
   #pathOf({ owner, repository, revision }: HubReference, file: string): string {
     return path.join(this.folder, owner, repository, revision.replaceAll('/', '--'), ...file.split('/'))
   }
-}
-
-function urlOf({ owner, repository, revision }: HubReference, file: string, { endpoint }: HubAccess): string {
-  const escaped = file.split('/').map(encodeURIComponent).join('/')
-  return `${endpoint.replace(/\/$/, '')}/${owner}/${repository}/resolve/${encodeURIComponent(revision)}/${escaped}`
 }
