@@ -1,6 +1,12 @@
 import { createId, linkedController, TokenmillError } from '../core/index.ts'
 import type { Engine, GenerationEvent, GenerationRequest } from '../inference/index.ts'
-import { toFinishReason, type AnswerIdentity, type GenerationCall, type GenerationEncoder } from '../protocol/index.ts'
+import {
+  escapeLineEnds,
+  toFinishReason,
+  type AnswerIdentity,
+  type GenerationCall,
+  type GenerationEncoder,
+} from '../protocol/index.ts'
 import type { Attempt } from '../scheduler/index.ts'
 import type { Metrics } from '../telemetry/index.ts'
 import type { Exchange } from './exchange.ts'
@@ -34,7 +40,7 @@ export async function writeEvents(
     if (event === undefined) return undefined
     account.event(prompt, event)
     if (event.type === 'prefilled' && event.unenforced !== undefined) {
-      exchange.setHeader('x-tokenmill-unenforced', event.unenforced.join(', '))
+      exchange.setHeader('x-tokenmill-unenforced', toHeaderValue(event.unenforced))
     }
     if (event.type === 'finished') metrics.choiceFinished(model, toFinishReason(event.reason, false))
     held += encoder.event(prompt, event)
@@ -43,13 +49,25 @@ export async function writeEvents(
       attempt.commit()
     }
     if (!committed || !stream || held === '') return undefined
-    exchange.write(held)
+    exchange.write(escapeLineEnds(held))
     held = ''
     return exchange.congested ? exchange.drained() : undefined
   }
   await generateAll(attempt.engine, requests, attempt.signal, take)
-  return held + encoder.end()
+  const rest = held + encoder.end()
+  return stream ? escapeLineEnds(rest) : rest
 }
+
+/** Names in it are the client's: what no header can hold is shown as `?`, and the list is cut where it grows long. */
+function toHeaderValue(entries: readonly string[]): string {
+  return entries
+    .join(', ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, maxHeaderCharacters)
+}
+
+/** Proxies refuse heads of more than 8 kB in all. */
+const maxHeaderCharacters = 2048
 
 /** The requests of a call, as the attempt's engine takes them. The exchange's id is that of the first. */
 export function toRequests({ drafts }: GenerationCall, id: string, engineModel: string): readonly GenerationRequest[] {

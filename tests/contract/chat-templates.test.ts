@@ -15,10 +15,10 @@ const tool: ToolDefinition = {
   parameters: {
     type: 'object',
     properties: {
-      items: { type: 'array', items: { type: 'string' } },
-      keys: { type: 'string' },
-      values: { type: 'string' },
-      get: { type: 'string' },
+      items: { type: 'array', description: 'd', items: { type: 'string' } },
+      keys: { type: 'string', description: 'd' },
+      values: { type: 'string', description: 'd' },
+      get: { type: 'string', description: 'd' },
     },
   },
   strict: false,
