@@ -5,7 +5,6 @@ import { protocols, type Operation, type Protocol } from '../protocol/index.ts'
 import { RequestAccount, type Logger } from '../telemetry/index.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import type { Guard } from './guard.ts'
-import { requireSoundFraming } from './http-framing.ts'
 import type { ApiKeys } from './keys.ts'
 import type { OpenExchanges } from './open-exchanges.ts'
 import { runRequest, type RunServices } from './request-run.ts'
@@ -68,7 +67,6 @@ export class DataPlane {
 
   async #serve({ protocol, operation }: DataRoute, exchange: Exchange, request: IncomingMessage): Promise<void> {
     const { guard, keys, closed, run } = this.#parts
-    requireSoundFraming(request)
     guard.check(request.headers)
     const keyName = keys.check(request.headers)
     if (keyName !== undefined) exchange.account.describe({ keyName })
@@ -99,11 +97,19 @@ export class DataPlane {
   }
 }
 
-/** The path of an address as routes name it: without its query, doubled slashes and one at its end. */
+/** The path of an address as routes name it: without its host, its query, doubled slashes and one at its end. */
 export function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  const path = (query < 0 ? url : url.slice(0, query)).replace(/\/{2,}/g, '/')
+  const relative = withoutHost(url)
+  const query = relative.indexOf('?')
+  const path = (query < 0 ? relative : relative.slice(0, query)).replace(/\/{2,}/g, '/')
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+/** The address as a path with its query: clients of proxies send it whole (absolute form). */
+export function withoutHost(url: string): string {
+  if (url.startsWith('/')) return url
+  const parsed = URL.parse(url)
+  return parsed === null ? url : parsed.pathname + parsed.search
 }
 
 /** A request id that the client chose, where it is harmless in headers and logs. */

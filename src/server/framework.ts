@@ -3,9 +3,8 @@ import { fastify, type FastifyError, type FastifyInstance } from 'fastify'
 import { createId, TokenmillError, toTokenmillError } from '../core/index.ts'
 import { toErrorReply } from '../protocol/index.ts'
 import type { Logger } from '../telemetry/index.ts'
-import { acceptedId, pathOf } from './data-plane.ts'
+import { acceptedId, pathOf, withoutHost } from './data-plane.ts'
 import type { Guard } from './guard.ts'
-import { requireSoundFraming } from './http-framing.ts'
 import type { ApiKeys } from './keys.ts'
 
 declare module 'fastify' {
@@ -34,10 +33,12 @@ export function createFramework(parts: FrameworkParts): FastifyInstance {
   const { guard, keys, logger, isDataPath, createServer, draining } = parts
   const app = fastify({
     serverFactory: createServer,
+    // The server answers what is no HTTP by itself; a second answer would be read as that to another request.
+    clientErrorHandler: () => undefined,
     logger: false,
     forceCloseConnections: true,
     genReqId: (raw) => acceptedId(raw.headers['x-request-id']) ?? createId('req'),
-    rewriteUrl: ({ url = '/' }) => (url.startsWith('//') ? url.replace(/^\/+/, '/') : url),
+    rewriteUrl: ({ url = '/' }) => withoutHost(url).replace(/^\/+/, '/'),
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 512 },
     frameworkErrors: (error, request, reply) => {
       const { status, headers, body } = toErrorReply(fromFastify(error))
@@ -53,7 +54,6 @@ export function createFramework(parts: FrameworkParts): FastifyInstance {
     if (draining()) reply.header('connection', 'close')
     const open = request.routeOptions.config.open === true
     try {
-      requireSoundFraming(request.raw)
       guard.check(request.headers, open)
       if (!open) keys.check(request.headers)
       done()

@@ -3,6 +3,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { createId, TokenmillError } from '../core/index.ts'
 import { toErrorReply } from '../protocol/index.ts'
+import { framingProblem } from './http-framing.ts'
 
 export interface HttpLimits {
   readonly maxConnections: number
@@ -20,8 +21,13 @@ export interface ServerTls {
 /** How long an idle connection is kept, milliseconds: above the 60 s of load balancers, so that they close first. */
 const keepAliveTimeoutMs = 72_000
 
-/** The one server of the process, HTTP or HTTPS, with its limits. What is no HTTP is answered here. */
-export function createHttpServer(listener: RequestListener, limits: HttpLimits, tls: ServerTls | undefined): Server {
+/** The one server of the process, HTTP or HTTPS, with its limits. What is no sound HTTP is answered here. */
+export function createHttpServer(handler: RequestListener, limits: HttpLimits, tls: ServerTls | undefined): Server {
+  const listener: RequestListener = (request, response) => {
+    const problem = framingProblem(request)
+    if (problem === undefined) handler(request, response)
+    else refuse(response, 400, `The request ${problem}. Send it as HTTP/1.1 asks.`)
+  }
   const options = {
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -58,15 +64,28 @@ const forwardSecretCiphers = [
 /** `Expect` with anything but 100-continue, which Node answers itself (RFC 9110, 10.1.1). */
 function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const asked = JSON.stringify((request.headers.expect ?? '').slice(0, 40))
-  const message = `The Expect header is ${asked}; only 100-continue is understood. Leave it out.`
-  const { body } = toErrorReply(new TokenmillError('invalid_request', message))
-  const id = createId('req')
-  response.writeHead(417, { 'content-type': 'application/json', 'x-request-id': id, connection: 'close' })
-  response.end(JSON.stringify(body))
+  refuse(response, 417, `The Expect header is ${asked}; only 100-continue is understood. Leave it out.`)
 }
+
+/** Answers a request that goes no further, and closes its connection: what follows on it cannot be trusted. */
+function refuse(response: ServerResponse, status: number, message: string): void {
+  if (response.socket !== null) refused.add(response.socket)
+  const body = JSON.stringify(toErrorReply(new TokenmillError('invalid_request', message)).body)
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': createId('req'),
+    connection: 'close',
+  })
+  response.end(body)
+}
+
+/** Connections whose last answer is out: what their client sends beyond it is not answered, broken or not. */
+const refused = new WeakSet<Socket>()
 
 /** Bytes that are not HTTP: no request exists, so the answer is written by hand. */
 function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (refused.has(socket)) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
