@@ -80,7 +80,7 @@ export const serve = defineCommand({
       stopProgress()
     }
     const names = [
-      ...engines.flatMap(({ names }) => names.map(({ name }) => name)),
+      ...engines.flatMap(({ names }) => names),
       ...(file?.loaded.value.models.map(({ name }) => name) ?? []),
     ]
     if (!io.stop.aborted) {

@@ -45,9 +45,8 @@ export async function startMock(settings: MockSettings, clock: Clock = createMac
   const simulated = new SimulatedEngine(settings.engine, clock)
   const engine = new MockEngine(simulated, { settings, clock, runOf: front.runOf })
   const totals = { requests: 0, promptTokens: 0, cachedTokens: 0, generatedTokens: 0 }
-  const names = settings.engine.models.map((name) => ({ name, engineModel: name, alias: false }))
   const server = await startServer(toServerSettings(settings), {
-    engines: [{ engine, names }],
+    engines: [{ engine, names: settings.engine.models }],
     logTarget: { write: () => true },
     clock,
     intercept: front.intercept,

@@ -13,7 +13,7 @@ import {
 import type { ModelRoute, WorkItem } from '../scheduler/index.ts'
 import { relaysBytes, type Routes } from './routes.ts'
 
-/** A request of a client, as far as it must be read before it is placed. */
+/** A client's request, read as far as placing it needs. */
 export interface AskedRequest {
   readonly protocol: Protocol
   readonly operation: Operation
@@ -22,7 +22,7 @@ export interface AskedRequest {
   readonly model: string
   readonly stream: boolean
   readonly item: WorkItem
-  /** There where the route has engines that take the request as bytes. */
+  /** Set where the route has engines that take the request as bytes. */
   readonly scan: RequestScan | undefined
   /** The whole request, parsed once. Throws what is wrong with it. */
   readonly parsed: () => ParsedRequest

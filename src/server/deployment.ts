@@ -141,7 +141,7 @@ export class Deployment {
 
 /** A model that flags name: its one engine says how much it takes, and no time limit but its client's holds. */
 function ownSpec({ engine, names }: ServedEngine, at: number, queue: QueueLimits): ModelSpec {
-  const [first, ...others] = names.map(({ name }) => name)
+  const [first, ...others] = names
   return {
     names: [first ?? engine.endpoint, ...others],
     replicas: [{ key: String(at), id: () => engine.endpoint, weight: 1, labels: {}, create: () => engine }],

@@ -7,7 +7,7 @@ import { checkLoraAdapter, readGgufMetadata } from '../model/index.ts'
 /** An engine and the names under which its models are offered, its main name first; the others are aliases and adapters. */
 export interface ServedEngine {
   readonly engine: Engine
-  readonly names: readonly { readonly name: string }[]
+  readonly names: readonly string[]
 }
 
 /**
@@ -43,8 +43,7 @@ export function createEmbeddedEngines(
     try {
       const own = adapters.filter((_, at) => owners[at] === index)
       const engine = createEmbeddedEngine({ path: file, name, adapters: own, engines: paths.length }, options)
-      const names = [name, ...aliases, ...own.map((adapter) => adapter.name)].map((each) => ({ name: each }))
-      return [{ engine, names }]
+      return [{ engine, names: [name, ...aliases, ...own.map((adapter) => adapter.name)] }]
     } catch (error) {
       if (!(error instanceof TokenmillError)) throw error
       problems.push(error.message)

@@ -85,9 +85,15 @@ export class Exchange {
     return readBody(this.#request, this.#context.limits.maxBodyBytes)
   }
 
-  /** A header for the answer's head, whichever it will be. */
+  /** Sets a header of the answer's head; another attempt, or another prompt, replaces what an earlier one set. */
   setHeader(name: string, value: string): void {
-    this.#headers.push(name, value)
+    const headers = this.#headers
+    for (let at = 0; at < headers.length; at += 2) {
+      if (headers[at] !== name) continue
+      headers[at + 1] = value
+      return
+    }
+    headers.push(name, value)
   }
 
   /** Gives the request up: what runs for it is cancelled, and the client is told `error`. */
@@ -109,8 +115,8 @@ export class Exchange {
   }
 
   /**
-   * The request is admitted: from here on silence is bridged. A stream opens its head after headerFlushMs even if nothing
-   * came; before, an error keeps its own status however long it waited.
+   * The request is admitted: from here on keep-alives are written. A stream opens its head after headerFlushMs even if
+   * nothing came; before that an error keeps its own status, however long the request waited.
    */
   begin(stream: boolean): void {
     this.#framing = this.#context.protocol.framing(stream)

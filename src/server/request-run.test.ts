@@ -40,6 +40,8 @@ class CountingEngine implements Engine {
   /** Loops that were left. */
   left = 0
   continues = true
+  /** Told with the prompt, where the test sets it. */
+  unenforced: readonly string[] | undefined
 
   constructor(name: string, diesAt = -1) {
     this.endpoint = name
@@ -65,7 +67,8 @@ class CountingEngine implements Engine {
     if (said > 0 && !this.continues) throw new TokenmillError('unsupported', 'It cannot continue a text.')
     let completionTokens = 0
     try {
-      yield { type: 'prefilled', promptTokens: 3 + said, cachedTokens: 0 }
+      const unenforced = this.unenforced === undefined ? {} : { unenforced: this.unenforced }
+      yield { type: 'prefilled', promptTokens: 3 + said, cachedTokens: 0, ...unenforced }
       for (let word = said; word < 10; word += 1) {
         await new Promise((resolve) => setImmediate(resolve))
         if (word === this.diesAt) throw new TokenmillError('engine_failed', 'The engine died.')
@@ -252,6 +255,15 @@ describe('a generation from events', () => {
   ])('tells the death where %s', async (_why, engines, fields, limits) => {
     const { url } = await serve(engines, limits)
     expect((await complete(url, fields)).error).toMatchObject({ code: 'engine_failed', message: 'The engine died.' })
+  })
+
+  it('names what is not held of schemas in one header, however many prompts tell it', async () => {
+    const engine = new CountingEngine('a')
+    engine.unenforced = ['search uniqueItems']
+    const { url } = await serve([engine])
+    const response = await post(url, '/v1/completions', { prompt: ['a', 'b'] })
+    await response.text()
+    expect(response.headers.get('x-tokenmill-unenforced')).toBe('search uniqueItems')
   })
 
   it('ends the replica and counts it out when the client leaves', async () => {

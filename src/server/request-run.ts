@@ -35,8 +35,8 @@ const maxContinuations = 3
  *
  *   resolve → admit and place → generate → write → settle
  *
- * The key was checked before the body was read; the account settles in `Exchange.run`, on every way out. Admission and
- * the account are touched here and nowhere else.
+ * The key was checked before the body was read; the account settles in `Exchange.run`, on every way out. Nothing else asks
+ * for admission; what writes the answer counts its tokens in the account.
  */
 export async function runRequest(
   exchange: Exchange,
@@ -55,7 +55,7 @@ class RequestRun {
   readonly #asked: AskedRequest
   readonly #services: RunServices
   readonly #limits: RelayLimits
-  /** There where the request may be sent on as bytes. */
+  /** Set where the request may be relayed as bytes. */
   readonly #relay: Relay | undefined
   /** The stream of bytes, over all attempts that relay. */
   #relayed: RelayedStream | undefined
@@ -114,9 +114,9 @@ class RequestRun {
         const error = toTokenmillError(thrown)
         const death = [...deaths.values()].at(-1)
         if (signal.aborted) throw error
-        // Nothing was there to go on: what ended the answer is the death, not the lack of another replica.
+        // No replica was left to continue: the client gets the error that broke the answer.
         if (placed === undefined) throw death ?? error
-        // This kind of engine cannot continue a text: another's may.
+        // This kind of engine cannot continue a text; another kind may.
         const passedOver = death !== undefined && error.code === 'unsupported'
         if (!passedOver && (deaths.size >= maxContinuations || !this.#continueAfter(error))) throw error
         deaths.set(placed, passedOver ? death : error)
@@ -137,7 +137,7 @@ class RequestRun {
     else await this.#call(parsed.call, attempt)
   }
 
-  /** Its place is free. Until now an error had its own status however long it waited; from now on silence is bridged. */
+  /** The request was admitted. From now on keep-alives may open the head; until now an error kept its own status. */
   #onAdmitted({ queuedMs }: Attempt): void {
     if (this.#admitted) return
     this.#admitted = true

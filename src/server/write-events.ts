@@ -74,7 +74,7 @@ export function toRequests({ drafts }: GenerationCall, id: string, engineModel: 
   return drafts.map((draft, index) => ({ ...draft, id: index === 0 ? id : `${id}.${index}`, model: engineModel }))
 }
 
-/** Who an answer says that it is. `said` is given where the answer has already begun elsewhere. */
+/** The id, time, model and fingerprint that an answer carries, and its prompts as text where it repeats them. */
 export async function answerIdentity(
   call: GenerationCall,
   requests: readonly GenerationRequest[],

@@ -11,7 +11,7 @@ import { writeEvents, type EventSink } from './write-events.ts'
 export class WrittenAnswer {
   readonly #encoder: GenerationEncoder
   readonly #requests: readonly GenerationRequest[]
-  /** Undefined where the answer has several prompts: such is not continued. */
+  /** Undefined for an answer of several prompts, which is not continued. */
   readonly #continuation: Continuation | undefined
   /** The request for what is left to say, once a replica has died. */
   #rest: GenerationRequest | undefined
@@ -53,8 +53,8 @@ export class WrittenAnswer {
   }
 
   /**
-   * Counts what was said as bytes with the tokenizer of the replica that goes on: engines put several tokens into one frame, so
-   * frames say too little of the length, the room that is left and the prompt. Where it cannot count, frames have to do.
+   * Counts the tokens of what was relayed with the tokenizer of the replica that continues: engines put several tokens into
+   * one frame, so frames undercount. Without a tokenizer, the count of frames stays.
    */
   async recount({ engine, engineModel, signal }: Attempt): Promise<void> {
     const continuation = this.#continuation

@@ -33,7 +33,7 @@ export async function startTestServer(
     {
       engines: list.map((engine) => ({
         engine,
-        names: engine.models().map(({ name }) => ({ name })),
+        names: engine.models().map(({ name }) => name),
       })),
       logTarget: { write: (line) => logLines.push(line) },
       sinks: [(record) => records.push(record)],
